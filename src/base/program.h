@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a program is that this one runs. */
+#pragma once
+
+#include "base/error.h"
+
+/* $variable if it is set; else the first of $PATH and the sbin directories (which ordinary users
+ * often lack in PATH) that has it. path: PATHS_MAX bytes. -ENOENT with a message, not a cure. */
+int program_find(const char *name, const char *variable, char *path, struct error *error);

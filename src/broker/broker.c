@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See broker.h. */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/paths.h"
+#include "broker/peer.h"
+#include "made/broker_varlink.h"
+
+/* A broker without networks waits this long for somebody to ask. */
+enum { IDLE_MS = 500, LISTEN_FD = 3 };
+
+static bool accept_one(struct broker *broker)
+{
+    int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return false;
+    peer_accept(broker, fd);
+    return true;
+}
+
+static void peer_arrived(struct source *source, uint32_t events)
+{
+    (void)events;
+    accept_one(container_of(source, struct broker, listening));
+}
+
+static void networks_changed(struct registry *registry)
+{
+    struct broker *broker = container_of(registry, struct broker, registry);
+
+    if (registry_empty(registry) && list_empty(&broker->peers))
+        timer_set(&broker->idle, IDLE_MS);
+}
+
+/* Takes the socket away and ends. The lock is the one clients hold while they make the socket
+ * (lib/client.c), so nobody is between "no broker" and "a new one". Whoever connected in the very
+ * last moment sees the connection close before any answer, and asks again. */
+static void broker_idle(struct timer *timer)
+{
+    struct broker *broker = container_of(timer, struct broker, idle);
+    OWN(fd) int lock = -1;
+    char runtime[PATHS_MAX];
+    struct sockaddr_un address;
+
+    if (!broker->activated && paths_runtime(runtime, NULL) >= 0) {
+        lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        flock(lock, LOCK_EX);
+    }
+    while (accept_one(broker))
+        ;
+    if (!registry_empty(&broker->registry) || !list_empty(&broker->peers))
+        return;
+    if (!broker->activated && paths_socket(&address, NULL, "broker.sock") >= 0)
+        unlink(address.sun_path);
+    loop_stop(&broker->loop);
+}
+
+static void told_to_end(struct signals *signals, int number)
+{
+    (void)number;
+    loop_stop(&container_of(signals, struct broker, signals)->loop);
+}
+
+static int broker_init(struct broker *broker, struct error *error)
+{
+    int r;
+
+    *broker = (struct broker){.listener = LISTEN_FD,
+                              /* set by a service manager, not by our clients */
+                              .activated = getenv("LISTEN_FDNAMES") != NULL};
+    list_init(&broker->peers);
+    registry_init(&broker->registry, &broker->loop, networks_changed);
+    fcntl(broker->listener, F_SETFD, FD_CLOEXEC);
+    fcntl(broker->listener, F_SETFL, O_NONBLOCK);
+    r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
+    if (r < 0)
+        return r;
+    r = loop_init(&broker->loop);
+    if (r >= 0)
+        r = signals_init(&broker->loop, &broker->signals, told_to_end);
+    if (r >= 0)
+        r = timer_init(&broker->loop, &broker->idle, broker_idle);
+    if (r >= 0)
+        r = source_add(&broker->loop, &broker->listening, broker->listener, EPOLLIN, peer_arrived);
+    if (r < 0)
+        return error_system(error, r, "cannot start the broker");
+    timer_set(&broker->idle, IDLE_MS);
+    return registry_adopt(&broker->registry, error);
+}
+
+static void broker_done(struct broker *broker)
+{
+    struct peer *peer;
+
+    list_each(peer, &broker->peers, link)
+        peer_free(peer);
+    registry_done(&broker->registry);
+    source_remove(&broker->listening);
+    fd_close(&broker->listener);
+    timer_done(&broker->idle);
+    signals_done(&broker->signals);
+    loop_done(&broker->loop);
+    interface_free(broker->interface);
+}
+
+int broker_main(int argc, char **argv)
+{
+    struct broker broker;
+    struct error error = {0};
+    char text[ERROR_TEXT_SIZE];
+    int r;
+
+    (void)argv;
+    if (argc != 0 || !getenv("LISTEN_FDS"))
+        return 2; /* only a client or the service manager starts it */
+    r = broker_init(&broker, &error);
+    if (r >= 0) {
+        log_debug(NULL, "ready");
+        r = loop_run(&broker.loop);
+    }
+    if (r < 0)
+        log_error(NULL, "%s", error_text(&error, text, sizeof(text)));
+    broker_done(&broker);
+    return r < 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker: one process per user, in the host's namespaces, that answers io.vmlan.Broker. It is
+ * policy only: who may ask, which configuration and subnet a network gets, which holder to ask. It
+ * holds nothing that a network needs, so it may die at any instant; the next one adopts what it
+ * finds. It ends when no network is left.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "broker/registry.h"
+#include "wire/conn.h"
+#include "wire/idl.h"
+
+struct broker {
+    struct loop loop;
+    struct signals signals;
+    struct interface *interface;
+    struct registry registry;
+    int listener;   /* owned */
+    bool activated; /* the service manager owns the socket's path */
+    struct source listening;
+    struct list peers;
+    unsigned peer_count;
+    struct timer idle;
+};
+
+/* The role "broker". Its listening socket is fd 3 (sd_listen_fds(3)). */
+int broker_main(int argc, char **argv);
+
+/* methods.c */
+extern const struct method broker_methods[];

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the broker is asked: the methods of io.vmlan.Broker.varlink, each take - check - act -
+ * reply. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "broker/leases.h"
+#include "broker/peer.h"
+#include "network/address.h"
+#include "network/leases.h"
+
+/* One request that waits for a holder's answer. */
+struct asked {
+    struct call *call;
+    struct network *network;
+    json_t *parameters; /* of the call, a reference of our own */
+};
+
+static void asked_free(struct asked *asked)
+{
+    json_decref(asked->parameters);
+    free(asked);
+}
+
+static void asked_gone(struct call *call, void *context)
+{
+    struct asked *asked = context;
+
+    network_forget(asked->network, asked);
+    call_drop(call);
+    asked_free(asked);
+}
+
+/* Asks the holder on behalf of a call; answer gets the struct asked as its context. */
+static void ask(struct call *call, struct network *network, const char *method, json_t *parameters,
+                bool revive, conn_reply_fn *answer)
+{
+    struct asked *asked = alloc_new(struct asked);
+
+    *asked = (struct asked){call, network, json_incref(call_parameters(call))};
+    call_on_gone(call, asked_gone, asked);
+    network_ask(network, method, parameters, revive, answer, asked);
+}
+
+static void answer_error(struct asked *asked, const struct error *error)
+{
+    call_fail(asked->call, error);
+    asked_free(asked);
+}
+
+static const char *text_of(const json_t *parameters, const char *key, const char *fallback)
+{
+    const char *text = json_string_value(json_object_get(parameters, key));
+
+    return text ? text : fallback;
+}
+
+/* A JSON null is as good as a field that is missing. */
+static json_t *given(const json_t *parameters, const char *key)
+{
+    json_t *value = json_object_get(parameters, key);
+
+    return json_is_null(value) ? NULL : value;
+}
+
+static int take_network_name(const json_t *parameters, const char *where, const char **ret_name,
+                             struct error *error)
+{
+    int r;
+
+    *ret_name = text_of(parameters, "network", "");
+    r = spec_check_name(*ret_name, error);
+    if (r < 0)
+        error_where(error, "%s.network", where);
+    return r;
+}
+
+static void fail(struct call *call, const struct error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+
+    log_debug(conn_name(call_conn(call)), "%s", error_text(error, text, sizeof(text)));
+    call_fail(call, error);
+}
+
+/* The network a request names: running, or started with the request's configuration. */
+static struct network *take_network(struct call *call, const char *method, bool start)
+{
+    json_t *parameters = call_parameters(call);
+    struct registry *registry = &call_peer(call)->broker->registry;
+    struct network *network = NULL;
+    struct error error;
+    const char *name;
+    char where[48];
+
+    snprintf(where, sizeof(where), "%s.configuration", method);
+    if (take_network_name(parameters, method, &name, &error) >= 0)
+        network =
+            start ? registry_get(registry, name, given(parameters, "configuration"), where, &error)
+                  : registry_find(registry, name, &error);
+    if (!network)
+        fail(call, &error);
+    return network;
+}
+
+static void reply_plan(json_t *reply, const struct spec *spec)
+{
+    char gateway[INET_ADDRSTRLEN], gateway6[INET6_ADDRSTRLEN];
+    struct plan plan;
+
+    plan_make(spec, &plan);
+    inet_ntop(AF_INET, &plan.gateway, gateway, sizeof(gateway));
+    json_object_set_new(reply, "gateway", json_string(gateway));
+    json_object_set_new(reply, "domain", json_string(plan.domain));
+    if (!plan.has6)
+        return;
+    inet_ntop(AF_INET6, &plan.gateway6, gateway6, sizeof(gateway6));
+    json_object_set_new(reply, "gateway6", json_string(gateway6));
+}
+
+static void reply_differs(json_t *reply, const struct asked *asked)
+{
+    json_object_set_new(
+        reply, "differs",
+        spec_differs(network_spec(asked->network), given(asked->parameters, "configuration")));
+}
+
+/* --- Attach --- */
+
+static void attached(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                     const struct error *error)
+{
+    struct asked *asked = context;
+    const struct spec *spec = network_spec(asked->network);
+    char subnet[SUBNET4_TEXT_SIZE];
+    json_t *answer;
+
+    (void)more;
+    if (error) {
+        answer_error(asked, error);
+        return;
+    }
+    answer = json_deep_copy(reply);
+    json_object_set_new(answer, "network", json_string(spec->name));
+    json_object_set_new(answer, "backend",
+                        json_string(text_of(asked->parameters, "backend", "tap")));
+    json_object_set_new(answer, "mtu", json_integer(spec->mtu));
+    json_object_set_new(answer, "dhcp", json_boolean(spec->dhcp));
+    json_object_set_new(answer, "subnet", json_string(subnet4_text(&spec->subnet, subnet)));
+    reply_plan(answer, spec);
+    reply_differs(answer, asked);
+    call_reply(asked->call, answer, fds, fd_count);
+    asked_free(asked);
+}
+
+static void call_attach(struct call *call)
+{
+    json_t *parameters = call_parameters(call), *port, *queues = given(parameters, "queues");
+    struct network *network = take_network(call, "Attach", true);
+    static const char *const passed[] = {"name", "mac", "ip"};
+
+    if (!network)
+        return;
+    port = json_pack("{ss sI sI}", "backend", text_of(parameters, "backend", "tap"), "queues",
+                     queues ? json_integer_value(queues) : 1, "pid",
+                     (json_int_t)conn_peer(call_conn(call))->pid);
+    for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
+        if (given(parameters, passed[i]))
+            json_object_set(port, passed[i], given(parameters, passed[i]));
+    ask(call, network, "AddPort", port, true, attached);
+}
+
+/* --- Acquire --- */
+
+static void acquired(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                     const struct error *error)
+{
+    struct asked *asked = context;
+    json_t *answer;
+
+    (void)more;
+    if (error) {
+        answer_error(asked, error);
+        return;
+    }
+    answer = json_deep_copy(reply);
+    reply_plan(answer, network_spec(asked->network));
+    reply_differs(answer, asked);
+    call_reply(asked->call, answer, fds, fd_count);
+    asked_free(asked);
+}
+
+static void call_acquire(struct call *call)
+{
+    struct network *network;
+    struct error error;
+
+    if (peer_same_executable(call_peer(call), &error) < 0) {
+        fail(call, &error);
+        return;
+    }
+    network = take_network(call, "Acquire", true);
+    if (network)
+        ask(call, network, "Acquire", NULL, true, acquired);
+}
+
+/* --- List and Inspect --- */
+
+static int leases_of(const char *network, json_t **ret, struct error *error)
+{
+    char path[PATHS_MAX + 64];
+    int r = leases_path(network, path, sizeof(path), error);
+
+    if (r >= 0 && (r = leases_load(path, ret)) < 0)
+        error_system(error, r, "cannot read %s", path);
+    return r;
+}
+
+static json_t *addresses_of(const json_t *leases, const char *mac)
+{
+    json_t *addresses = json_array(), *lease;
+    size_t index;
+
+    json_array_foreach(leases, index, lease) {
+        const char *of = text_of(lease, "mac", "");
+
+        if (strcasecmp(of, mac) == 0)
+            json_array_append(addresses, json_object_get(lease, "address"));
+    }
+    return addresses;
+}
+
+/* A holder's description in the words of io.vmlan.Broker's type Network. */
+static json_t *network_to_json(const json_t *described, const struct spec *spec,
+                               const json_t *leases)
+{
+    json_t *ports = json_deep_copy(json_object_get(described, "ports")), *port;
+    json_t *json = json_pack("{ss ss sO sO so}", "network", spec->name, "state", "running",
+                             "configuration", json_object_get(described, "configuration"), "pinned",
+                             json_object_get(described, "pinned"), "ports", ports);
+    size_t index;
+
+    reply_plan(json, spec);
+    json_object_del(json, "domain");
+    json_array_foreach(ports, index, port) {
+        json_object_set_new(port, "addresses", addresses_of(leases, text_of(port, "mac", "")));
+        json_object_del(port, "ip");
+    }
+    return json;
+}
+
+static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                      const struct error *error)
+{
+    struct asked *asked = context;
+    struct error own;
+    json_t *leases = NULL;
+
+    (void)fds, (void)fd_count, (void)more;
+    if (!error && leases_of(network_name(asked->network), &leases, &own) < 0)
+        error = &own;
+    if (error) {
+        answer_error(asked, error);
+        return;
+    }
+    call_reply(asked->call,
+               json_pack("{so sO so}", "network",
+                         network_to_json(reply, network_spec(asked->network), leases), "services",
+                         json_object_get(reply, "services"), "leases", leases),
+               NULL, 0);
+    asked_free(asked);
+}
+
+static void call_inspect(struct call *call)
+{
+    struct network *network = take_network(call, "Inspect", false);
+
+    if (network)
+        ask(call, network, "Describe", NULL, false, inspected);
+}
+
+/* A List under way: it asks one network after the other, by name, because any may end meanwhile. */
+struct listing {
+    struct call *call;
+    struct registry *registry;
+    struct network *asking;
+    json_t *names, *networks;
+    size_t next;
+};
+
+static void listing_next(struct listing *listing);
+
+static void listing_free(struct listing *listing)
+{
+    json_decref(listing->names);
+    json_decref(listing->networks);
+    free(listing);
+}
+
+static void listing_gone(struct call *call, void *context)
+{
+    struct listing *listing = context;
+
+    if (listing->asking)
+        network_forget(listing->asking, listing);
+    call_drop(call);
+    listing_free(listing);
+}
+
+static void listed(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                   const struct error *error)
+{
+    struct listing *listing = context;
+    const struct spec *spec = network_spec(listing->asking);
+    OWN(json) json_t *leases = NULL;
+
+    (void)fds, (void)fd_count, (void)more;
+    if (!error && spec && leases_of(spec->name, &leases, NULL) >= 0)
+        json_array_append_new(listing->networks, network_to_json(reply, spec, leases));
+    listing->asking = NULL; /* one that ended meanwhile is not listed */
+    listing_next(listing);
+}
+
+static void listing_next(struct listing *listing)
+{
+    while (listing->next < json_array_size(listing->names)) {
+        const char *name = json_string_value(json_array_get(listing->names, listing->next++));
+
+        listing->asking = registry_find(listing->registry, name, NULL);
+        if (listing->asking) {
+            network_ask(listing->asking, "Describe", NULL, false, listed, listing);
+            return;
+        }
+    }
+    call_reply(listing->call, json_pack("{sO}", "networks", listing->networks), NULL, 0);
+    listing_free(listing);
+}
+
+static void call_list(struct call *call)
+{
+    struct listing *listing = alloc_new(struct listing);
+
+    listing->call = call;
+    listing->registry = &call_peer(call)->broker->registry;
+    listing->names = registry_names(listing->registry);
+    listing->networks = json_array();
+    call_on_gone(call, listing_gone, listing);
+    listing_next(listing);
+}
+
+/* --- Leases, Up, Down, Quit --- */
+
+static void call_leases(struct call *call)
+{
+    json_t *parameters = call_parameters(call), *leases;
+    struct error error;
+    const char *name;
+    int r = take_network_name(parameters, "Leases", &name, &error);
+
+    if (r >= 0 && call_wants_more(call))
+        r = leases_watch(call, name, &error); /* answers from now on */
+    else if (r >= 0 && (r = leases_of(name, &leases, &error)) >= 0)
+        call_reply(call, json_pack("{so}", "leases", leases), NULL, 0);
+    if (r < 0)
+        fail(call, &error);
+}
+
+static void pinned(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                   const struct error *error)
+{
+    struct asked *asked = context;
+    json_t *answer = json_object();
+
+    (void)reply, (void)fds, (void)fd_count, (void)more;
+    if (error) {
+        json_decref(answer);
+        answer_error(asked, error);
+        return;
+    }
+    network_set_pinned(asked->network, true);
+    reply_differs(answer, asked);
+    call_reply(asked->call, answer, NULL, 0);
+    asked_free(asked);
+}
+
+static void call_up(struct call *call)
+{
+    struct network *network = take_network(call, "Up", true);
+
+    if (network)
+        ask(call, network, "Pin", json_pack("{sb}", "pinned", 1), true, pinned);
+}
+
+static void ended(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                  const struct error *error)
+{
+    struct asked *asked = context;
+
+    (void)reply, (void)fds, (void)fd_count, (void)more;
+    /* It ended by itself before it could be told to: that is what was wanted. */
+    if (error && error->id && strcmp(error->id, ERROR_NO_NETWORK) != 0) {
+        answer_error(asked, error);
+        return;
+    }
+    call_reply(asked->call, NULL, NULL, 0);
+    asked_free(asked);
+}
+
+static void call_down(struct call *call)
+{
+    struct network *network = take_network(call, "Down", false);
+
+    if (network)
+        ask(call, network, "End", NULL, false, ended);
+}
+
+static void call_quit(struct call *call)
+{
+    struct broker *broker = call_peer(call)->broker;
+
+    log_info(conn_name(call_conn(call)), "told this broker to end");
+    call_reply(call, NULL, NULL, 0);
+    loop_stop(&broker->loop);
+}
+
+const struct method broker_methods[] = {
+    {.name = "Attach", .handle = call_attach},
+    {.name = "Acquire", .handle = call_acquire},
+    {.name = "List", .handle = call_list},
+    {.name = "Inspect", .handle = call_inspect},
+    {.name = "Leases", .handle = call_leases},
+    {.name = "Up", .handle = call_up},
+    {.name = "Down", .handle = call_down},
+    {.name = "Quit", .handle = call_quit},
+    {0},
+};

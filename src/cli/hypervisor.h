@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How each hypervisor is told of a port. Recognised by the name of the program; a command that
+ * contains placeholders ({fd}, {mac}, …) is left to say it by itself.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "cli/nic.h"
+
+struct arguments {
+    char **items; /* NULL-terminated; owned */
+    size_t count;
+};
+void arguments_done(struct arguments *arguments);
+static inline void own_arguments(struct arguments *arguments)
+{
+    arguments_done(arguments);
+}
+void arguments_add(struct arguments *arguments, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Before anything is attached: refuses a hypervisor that can't take a descriptor. */
+int hypervisor_check(char *const *command, struct error *error);
+
+/* A name for the guest from the command (QEMU's -name), a new text or NULL. */
+char *hypervisor_guest_name(char *const *command);
+
+/* command with the ports in it. */
+int hypervisor_arguments(char *const *command, const struct nics *nics, struct arguments *ret,
+                         struct error *error);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmlan join and exec: a command on a network without a VM. join gives it a network namespace of
+ * its own with an address by DHCP, as any guest gets one; exec puts it at the host's seat, in the
+ * network's own namespace, where the gateway's addresses are.
+ */
+#include "cli/join.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "cli/nic.h"
+#include "cli/run.h"
+#include "config/spec.h"
+#include "guest/lease.h"
+#include "guest/seat.h"
+#include "guest/setup.h"
+#include "kernel/ns.h"
+
+#define GUEST_LINK "eth0"
+
+/* A command that has joined. */
+struct guest {
+    struct rtnl *rtnl;
+    struct lease_guest who;
+    uint8_t mac[6];
+    struct lease lease;
+    bool leased;
+};
+
+static int nic_take(const struct cli *cli, struct nics *nics, struct error *error)
+{
+    struct nic *nic = &nics->items[0];
+    const struct {
+        const char *option;
+        char **field;
+    } fields[] = {{"name", &nic->name}, {"mac", &nic->mac}, {"ip", &nic->ip}};
+    int r = nics_add(nics, cli->arguments[0], error);
+
+    nic->backend = alloc_text("namespace");
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(fields); i++)
+        if (cli_option(cli, fields[i].option)) {
+            free(*fields[i].field);
+            *fields[i].field = alloc_text(cli_option(cli, fields[i].option));
+        }
+    return r;
+}
+
+/* On a network without DHCP, the address that was asked for is all there is. */
+static void lease_by_hand(struct guest *guest, const struct nic *nic)
+{
+    struct subnet4 subnet;
+
+    if (!nic->ip || inet_pton(AF_INET, nic->ip, &guest->lease.address) != 1 ||
+        subnet4_parse(nic_text(nic, "subnet"), &subnet) < 0)
+        return;
+    guest->lease.prefix = subnet.prefix;
+    guest->leased = true;
+}
+
+static int guest_address(struct guest *guest, const struct nic *nic, struct error *error)
+{
+    int r = 0;
+
+    if (json_is_true(json_object_get(nic->reply, "dhcp"))) {
+        r = lease_obtain(&guest->who, NULL, &guest->lease, error);
+        guest->leased = r >= 0;
+    } else {
+        lease_by_hand(guest, nic);
+    }
+    if (r >= 0 && guest->leased)
+        r = setup_lease(guest->rtnl, guest->who.ifindex, &guest->lease, error);
+    return r;
+}
+
+static int guest_resolver(const struct guest *guest, struct error *error)
+{
+    OWN(mem) char *text = setup_resolver(&guest->lease);
+
+    return seat_resolver(text, error);
+}
+
+static int guest_enter(struct guest *guest, const struct nic *nic, struct error *error)
+{
+    struct ns ns = {nic->fds.fds[0], nic->fds.fds[1]};
+    int r = ns_enter(&ns, error);
+
+    if (r >= 0)
+        r = rtnl_open(&guest->rtnl, error);
+    if (r < 0)
+        return r;
+    mac_parse(nic_text(nic, "mac"), guest->mac);
+    guest->who = (struct lease_guest){.ifindex = (int)if_nametoindex(GUEST_LINK),
+                                      .ifname = GUEST_LINK,
+                                      .mac = guest->mac,
+                                      .hostname = nic->name};
+    r = setup_link(guest->rtnl, guest->who.ifindex, GUEST_LINK, error);
+    if (r >= 0)
+        r = guest_address(guest, nic, error);
+    if (r >= 0 && guest->leased)
+        r = guest_resolver(guest, error);
+    return r;
+}
+
+static void lease_renewed(void *context, const struct lease *lease)
+{
+    struct guest *guest = context;
+
+    setup_lease(guest->rtnl, guest->who.ifindex, lease, NULL);
+}
+
+/* Leaves behind a process that renews the lease until the command has ended. It is nobody's child,
+ * so the command never meets a child it did not make. */
+static int lease_keeper(struct guest *guest, struct error *error)
+{
+    int command = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    pid_t pid = command < 0 || null < 0 ? -1 : fork();
+
+    if (pid < 0)
+        return error_system(error, -errno, "cannot start a process that renews the lease");
+    if (pid > 0) {
+        waitpid(pid, NULL, 0);
+        close(command);
+        close(null);
+        return 0;
+    }
+    if (fork() != 0)
+        _exit(0);
+    setsid();
+    rtnl_free(guest->rtnl); /* its number may be the one the pidfd gets */
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    command = dup3(command, STDERR_FILENO + 1, O_CLOEXEC) < 0 ? command : STDERR_FILENO + 1;
+    /* Nothing of the command's may stay open here: a pipe's reader would wait for us. */
+    syscall(SYS_close_range, (unsigned)command + 1, ~0U, 0);
+    if (rtnl_open(&guest->rtnl, NULL) >= 0)
+        lease_keep(&guest->who, &guest->lease, command, lease_renewed, guest, NULL);
+    _exit(0);
+}
+
+static int join(struct cli *cli)
+{
+    OWN(nics) struct nics nics = {0};
+    struct guest guest = {0};
+    OWN(mem) char *identity = alloc_printf("join %s", cli->command[0]);
+    struct error error;
+    int r = nic_take(cli, &nics, &error);
+
+    if (r < 0)
+        return cli_fail(cli, &error);
+    if (nics_attach(cli, &nics, identity, NULL) < 0)
+        return 1;
+    r = guest_enter(&guest, &nics.items[0], &error);
+    if (r >= 0 && guest.leased && guest.lease.seconds && guest.lease.seconds != UINT32_MAX)
+        r = lease_keeper(&guest, &error);
+    rtnl_free(guest.rtnl);
+    if (r < 0)
+        return cli_fail(cli, &error);
+    return run_command(cli, cli->command);
+}
+
+static const struct verb_option join_options[] = {
+    {"name", 'n', "NAME", "the guest's name on the network"},
+    {"mac", 0, "MAC", "its MAC address"},
+    {"ip", 0, "ADDRESS", "its IPv4 address"},
+    {0},
+};
+
+const struct verb verb_join = {
+    .name = "join",
+    .arguments = "NET",
+    .summary = "run any command as a guest of its own",
+    .text = "CMD gets a network namespace with an interface eth0 on the network, an address by "
+            "DHCP, and the network's DNS; it runs as root of that namespace and as this user to "
+            "everybody else.",
+    .options = join_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .command = true,
+    .run = join,
+};
+
+/* --- exec --- */
+
+static int seat_take(const json_t *reply, struct error *error)
+{
+    static const char *const servers[] = {"gateway", "gateway6"};
+    OWN(buf) struct buf text = BUF_NULL;
+
+    buf_printf(&text, "search %s\n", json_string_value(json_object_get(reply, "domain")));
+    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+        if (json_is_string(json_object_get(reply, servers[i])))
+            buf_printf(&text, "nameserver %s\n",
+                       json_string_value(json_object_get(reply, servers[i])));
+    return seat_resolver(buf_text(&text), error);
+}
+
+static int exec(struct cli *cli)
+{
+    OWN(json) json_t *reply = NULL;
+    OWN(client_fds) struct client_fds fds = {0};
+    struct error error;
+    json_t *parameters;
+    struct ns ns;
+    int r;
+
+    if (session_parameters(cli, cli->arguments[0], &parameters) < 0 ||
+        session_ask(cli, "Acquire", parameters, &reply, &fds) < 0)
+        return 1;
+    ns = (struct ns){fds.fds[0], fds.fds[1]};
+    r = ns_enter(&ns, &error);
+    if (r >= 0)
+        r = seat_take(reply, &error);
+    if (r < 0)
+        return cli_fail(cli, &error);
+    fcntl(fds.fds[2], F_SETFD, 0); /* keeps the network while CMD or what it started has it */
+    return run_command(cli, cli->command);
+}
+
+const struct verb verb_exec = {
+    .name = "exec",
+    .arguments = "NET",
+    .summary = "run a command at the host's seat on the network",
+    .text = "CMD runs in the network's own namespace, as its root: it has the gateway's addresses, "
+            "reaches every guest, and resolves their names.",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .command = true,
+    .run = exec,
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every verb that asks the broker does first: the configuration, the broker, the question. */
+#pragma once
+
+#include "cli/verb.h"
+#include "lib/client.h"
+
+/* The configuration of a network, a new reference in *ret; NULL there when the file does not have
+ * it (a network that runs needs none). Prints what is wrong with the file and returns -EINVAL. */
+int session_configuration(const struct cli *cli, const char *network, json_t **ret);
+
+/* {"network": name} and, where the file has it, "configuration". */
+int session_parameters(const struct cli *cli, const char *network, json_t **ret);
+
+/* Opens, asks once and closes; prints what went wrong. */
+int session_ask(const struct cli *cli, const char *method, json_t *parameters, json_t **ret,
+                struct client_fds *ret_fds);
+
+/* Says which keys of the configuration a running network does not follow. */
+void session_warn_differs(const struct cli *cli, const char *network, const json_t *reply);
+
+/* Pretty-printed to stdout. */
+void session_print_json(const json_t *json);

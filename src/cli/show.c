@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmlan ls, inspect, leases: what there is. */
+#include "cli/show.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "cli/session.h"
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+
+    return text ? text : "-";
+}
+
+/* --- ls --- */
+
+static void print_addresses(const json_t *addresses)
+{
+    const json_t *address;
+    size_t index;
+
+    if (json_array_size(addresses) == 0)
+        putchar('-');
+    json_array_foreach(addresses, index, address)
+        printf("%s%s", index ? "," : "", json_string_value(address));
+}
+
+static void print_network(const json_t *network)
+{
+    const json_t *configuration = json_object_get(network, "configuration"), *port;
+    json_t *ports = json_object_get(network, "ports");
+    size_t index;
+
+    printf("%s  %s  %s  mtu %lld  gateway %s%s\n", text_of(network, "network"),
+           text_of(configuration, "mode"), text_of(configuration, "subnet"),
+           (long long)json_integer_value(json_object_get(configuration, "mtu")),
+           text_of(network, "gateway"),
+           json_is_true(json_object_get(network, "pinned")) ? "  pinned" : "");
+    json_array_foreach(ports, index, port) {
+        printf("  %-6s %-9s %-15s %s  pid %lld  ", text_of(port, "port"), text_of(port, "backend"),
+               text_of(port, "name"), text_of(port, "mac"),
+               (long long)json_integer_value(json_object_get(port, "pid")));
+        print_addresses(json_object_get(port, "addresses"));
+        putchar('\n');
+    }
+}
+
+static int ls(struct cli *cli)
+{
+    OWN(client) struct client *client = NULL;
+    OWN(json) json_t *reply = NULL;
+    json_t *networks, *network;
+    struct error error;
+    size_t index;
+    int r = client_open(CLIENT_IF_NETWORKS, &client, &error);
+
+    if (r == -ENOENT) { /* no broker, and nothing for one to find */
+        if (cli->json)
+            puts("[]");
+        return 0;
+    }
+    if (r >= 0)
+        r = client_call(client, "List", NULL, &reply, NULL, &error);
+    if (r < 0)
+        return cli_fail(cli, &error);
+    networks = json_object_get(reply, "networks");
+    if (cli->json)
+        session_print_json(networks);
+    else
+        json_array_foreach(networks, index, network)
+            print_network(network);
+    return 0;
+}
+
+const struct verb verb_ls = {
+    .name = "ls",
+    .arguments = "",
+    .summary = "list the networks that run, and their ports",
+    .run = ls,
+};
+
+/* --- inspect --- */
+
+static const struct verb_option inspect_options[] = {
+    {"services", 0, NULL, "print only the configuration of the DHCP and DNS service"},
+    {0},
+};
+
+static int inspect(struct cli *cli)
+{
+    OWN(json) json_t *reply = NULL;
+
+    if (session_ask(cli, "Inspect", json_pack("{ss}", "network", cli->arguments[0]), &reply, NULL) <
+        0)
+        return 1;
+    if (cli_option(cli, "services"))
+        fputs(json_string_value(json_object_get(reply, "services")), stdout);
+    else
+        session_print_json(reply);
+    return 0;
+}
+
+const struct verb verb_inspect = {
+    .name = "inspect",
+    .arguments = "NET",
+    .summary = "all that is known of a network, as JSON",
+    .options = inspect_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = inspect,
+};
+
+/* --- leases --- */
+
+static void print_lease(const json_t *lease)
+{
+    time_t expires = (time_t)json_integer_value(json_object_get(lease, "expires"));
+    char until[32] = "never";
+    struct tm local;
+
+    if (expires && localtime_r(&expires, &local))
+        strftime(until, sizeof(until), "%Y-%m-%d %H:%M:%S", &local);
+    printf("%-39s %-17s %-20s %s\n", text_of(lease, "address"), text_of(lease, "mac"),
+           text_of(lease, "name"), until);
+}
+
+static void print_leases(const struct cli *cli, json_t *leases)
+{
+    json_t *lease;
+    size_t index;
+
+    if (cli->json)
+        session_print_json(leases);
+    else
+        json_array_foreach(leases, index, lease)
+            print_lease(lease);
+}
+
+static bool lease_is_of(const json_t *lease, const char *who)
+{
+    return strcasecmp(text_of(lease, "name"), who) == 0 ||
+           strcasecmp(text_of(lease, "mac"), who) == 0;
+}
+
+struct waiting {
+    const struct cli *cli;
+    const char *who;
+};
+
+/* 1 when the lease waited for is there. */
+static int wait_look(void *context, const json_t *reply)
+{
+    const struct waiting *waiting = context;
+    json_t *leases = json_object_get(reply, "leases"), *lease;
+    OWN(json) json_t *found = json_array();
+    size_t index;
+
+    json_array_foreach(leases, index, lease)
+        if (lease_is_of(lease, waiting->who))
+            json_array_append(found, lease);
+    if (json_array_size(found) == 0)
+        return 0;
+    print_leases(waiting->cli, found);
+    return 1;
+}
+
+static int leases_wait(const struct cli *cli, const char *who)
+{
+    struct waiting waiting = {cli, who};
+    const char *timeout = cli_option(cli, "timeout");
+    OWN(client) struct client *client = NULL;
+    char *end = "";
+    long seconds = timeout ? strtol(timeout, &end, 10) : 60;
+    struct error error;
+    int r;
+
+    if (*end || seconds < 0 || seconds > 86400)
+        return cli_fail_text(cli, "--timeout %s: not a number of seconds up to 86400", timeout);
+    r = client_open(CLIENT_START, &client, &error);
+    if (r >= 0)
+        r = client_stream(client, "Leases", json_pack("{ss}", "network", cli->arguments[0]),
+                          (int)seconds * 1000, wait_look, &waiting, &error);
+    if (r == -ETIMEDOUT)
+        return cli_fail_text(cli, "%s has no lease on %s after %ld seconds", who, cli->arguments[0],
+                             seconds);
+    return r < 0 ? cli_fail(cli, &error) : 0;
+}
+
+static int leases(struct cli *cli)
+{
+    const char *who = cli_option(cli, "wait");
+    OWN(json) json_t *reply = NULL;
+
+    if (who)
+        return leases_wait(cli, who);
+    if (session_ask(cli, "Leases", json_pack("{ss}", "network", cli->arguments[0]), &reply, NULL) <
+        0)
+        return 1;
+    print_leases(cli, json_object_get(reply, "leases"));
+    return 0;
+}
+
+static const struct verb_option leases_options[] = {
+    {"wait", 'w', "WHO", "wait until the guest of that name or MAC address has a lease"},
+    {"timeout", 't', "SECONDS", "how long to wait; 60 when not given"},
+    {0},
+};
+
+const struct verb verb_leases = {
+    .name = "leases",
+    .arguments = "NET",
+    .summary = "list the addresses that were given out",
+    .options = leases_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = leases,
+};

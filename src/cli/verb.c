@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See verb.h: takes a command line apart by the tables and runs its verb. */
+#include "cli/verb.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "made/version.h"
+
+enum { USAGE = 2, OPTIONS_MAX = 32 };
+
+const struct verb_option verb_globals[] = {
+    {"config", 0, "FILE", "read networks from FILE"},
+    {"debug", 0, NULL, "the same as --log-level debug"},
+    {"log-format", 0, "FORMAT", "text or json"},
+    {"log-level", 0, "LEVEL", "trace, debug, info, warn or error"},
+    {"json", 0, NULL, "print JSON"},
+    {"version", 0, NULL, "print the version"},
+    {"help", 'h', NULL, "print help"},
+    {0},
+};
+
+const char *cli_option(const struct cli *cli, const char *name)
+{
+    for (int i = cli->value_count; i-- > 0;)
+        if (strcmp(cli->values[i].option->name, name) == 0)
+            return cli->values[i].value;
+    return NULL;
+}
+
+int cli_fail_text(const struct cli *cli, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "vmlan%s%s: ", cli->verb ? " " : "", cli->verb ? cli->verb->name : "");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return 1;
+}
+
+int cli_fail(const struct cli *cli, const struct error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+
+    return cli_fail_text(cli, "%s", error_text(error, text, sizeof(text)));
+}
+
+static int usage_fail(const struct cli *cli, const char *what, const char *value)
+{
+    char usage[256];
+
+    if (cli->verb)
+        help_print_usage(cli->verb, usage, sizeof(usage));
+    else
+        snprintf(usage, sizeof(usage), "vmlan VERB …; vmlan --help lists the verbs");
+    cli_fail_text(cli, "%s%s; usage: %s", what, value, usage);
+    return USAGE;
+}
+
+/* The options that count here, as getopt_long(3) wants them; val is the index + 1. */
+struct parser {
+    const struct verb_option *known[OPTIONS_MAX];
+    struct option longs[OPTIONS_MAX + 1];
+    char shorts[2 * OPTIONS_MAX + 3];
+    int count;
+};
+
+static void parser_add(struct parser *parser, const struct verb_option *options)
+{
+    for (; options && options->name && parser->count < OPTIONS_MAX; options++) {
+        int index = parser->count++;
+
+        parser->known[index] = options;
+        parser->longs[index] = (struct option){
+            options->name, options->argument ? required_argument : no_argument, NULL, 256 + index};
+        if (!options->letter)
+            continue;
+        strncat(parser->shorts, &options->letter, 1);
+        if (options->argument)
+            strcat(parser->shorts, ":");
+    }
+}
+
+static const struct verb_option *parser_option(const struct parser *parser, int code)
+{
+    if (code >= 256)
+        return parser->known[code - 256];
+    for (int i = 0; i < parser->count; i++)
+        if (parser->known[i]->letter == code)
+            return parser->known[i];
+    return NULL;
+}
+
+/* Parses options among argv up to the first argument ('+') or everywhere; optind is then at the
+ * first argument. */
+static int options_parse(struct cli *cli, const struct verb_option *own, bool stop, int argc,
+                         char **argv)
+{
+    struct parser parser = {.shorts = ""};
+    int code;
+
+    strcpy(parser.shorts, stop ? "+:" : ":");
+    parser_add(&parser, verb_globals);
+    parser_add(&parser, own);
+    optind = 0;
+    opterr = 0;
+    while ((code = getopt_long(argc, argv, parser.shorts, parser.longs, NULL)) != -1) {
+        const struct verb_option *option = parser_option(&parser, code);
+
+        if (code == ':')
+            return usage_fail(cli, "an argument is missing after ", argv[optind - 1]);
+        if (!option)
+            return usage_fail(cli, "unknown option ", argv[optind - 1]);
+        if (cli->value_count == ARRAY_SIZE(cli->values))
+            return usage_fail(cli, "too many options", "");
+        cli->values[cli->value_count++] = (struct cli_value){option, optarg ? optarg : ""};
+    }
+    return 0;
+}
+
+static int globals_apply(struct cli *cli)
+{
+    const char *level_text = cli_option(cli, "log-level"),
+               *format_text = cli_option(cli, "log-format");
+    enum log_level level = cli_option(cli, "debug") ? LOG_DEBUG : LOG_INFO;
+    enum log_format format = LOG_TEXT;
+
+    if (level_text && !log_level_parse(level_text, &level))
+        return usage_fail(cli, "unknown log level ", level_text);
+    if (format_text && !log_format_parse(format_text, &format))
+        return usage_fail(cli, "unknown log format ", format_text);
+    log_init("vmlan", level, format);
+    cli->config = cli_option(cli, "config");
+    cli->json = cli_option(cli, "json");
+    return 0;
+}
+
+static const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; verbs[i]; i++)
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+    return NULL;
+}
+
+/* What stands behind the first "--" is the command, and its options are not ours. */
+static void command_split(struct cli *cli, int *argc, char **argv)
+{
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        cli->command = argv + i + 1;
+        argv[i] = NULL;
+        *argc = i;
+        return;
+    }
+}
+
+static int arguments_check(const struct cli *cli)
+{
+    const struct verb *verb = cli->verb;
+
+    if (cli->argument_count < verb->arguments_min)
+        return usage_fail(cli, "something is missing", "");
+    if (verb->arguments_max >= 0 && cli->argument_count > verb->arguments_max)
+        return usage_fail(cli, "unexpected argument ", cli->arguments[verb->arguments_max]);
+    if (verb->command && (!cli->command || !cli->command[0]))
+        return usage_fail(cli, "the command to run is missing: write it behind --", "");
+    if (!verb->command && cli->command)
+        return usage_fail(cli, "takes no command behind --", "");
+    return 0;
+}
+
+static int verb_run(struct cli *cli, int argc, char **argv)
+{
+    int r;
+
+    command_split(cli, &argc, argv);
+    r = options_parse(cli, cli->verb->options, false, argc, argv);
+    if (r == 0)
+        r = globals_apply(cli);
+    if (r != 0)
+        return r;
+    if (cli_option(cli, "help")) {
+        help_print_verb(cli->verb);
+        return 0;
+    }
+    cli->arguments = argv + optind;
+    cli->argument_count = argc - optind;
+    r = arguments_check(cli);
+    return r != 0 ? r : cli->verb->run(cli);
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli cli = {0};
+    int r = options_parse(&cli, NULL, true, argc, argv);
+    int at = optind;
+
+    if (r != 0)
+        return r;
+    if (cli_option(&cli, "version")) {
+        puts("vmlan " VMLAN_VERSION);
+        return 0;
+    }
+    if (at >= argc && !cli_option(&cli, "help"))
+        return usage_fail(&cli, "no verb", "");
+    if (at >= argc) {
+        help_print();
+        return 0;
+    }
+    cli.verb = verb_find(argv[at]);
+    if (!cli.verb)
+        return usage_fail(&cli, "unknown verb ", argv[at]);
+    return verb_run(&cli, argc - at, argv + at);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See ns.h. */
+#include "kernel/ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int file_write(const char *path, const char *text)
+{
+    OWN(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* The first number in a file under /proc/sys; fallback when it can't be read. */
+static long number_read(const char *path, long fallback)
+{
+    OWN(file) FILE *file = fopen(path, "re");
+    long number;
+
+    return file && fscanf(file, "%ld", &number) == 1 ? number : fallback;
+}
+
+/* The switches that forbid user namespaces, each with the value that does and the cure. */
+static const struct ns_switch {
+    const char *path;
+    long forbids;
+    const char *reason, *hint;
+} ns_switches[] = {
+    {"/proc/sys/kernel/unprivileged_userns_clone", 0,
+     "the kernel forbids user namespaces to ordinary users (kernel.unprivileged_userns_clone is 0)",
+     "as root: echo kernel.unprivileged_userns_clone=1 > /etc/sysctl.d/50-vmlan.conf && "
+     "sysctl --system"},
+    {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1,
+     "AppArmor forbids user namespaces to programs without a profile "
+     "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+     "install vmlan's AppArmor profile, or as root: echo "
+     "kernel.apparmor_restrict_unprivileged_userns=0 > /etc/sysctl.d/50-vmlan.conf && "
+     "sysctl --system"},
+    {"/proc/sys/user/max_user_namespaces", 0,
+     "this machine allows no user namespaces (user.max_user_namespaces is 0)",
+     "as root: echo user.max_user_namespaces=15000 > /etc/sysctl.d/50-vmlan.conf && "
+     "sysctl --system"},
+    {"/proc/sys/user/max_net_namespaces", 0,
+     "this machine allows no network namespaces (user.max_net_namespaces is 0)",
+     "as root: echo user.max_net_namespaces=15000 > /etc/sysctl.d/50-vmlan.conf && "
+     "sysctl --system"},
+};
+
+int ns_explain(struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(ns_switches); i++) {
+        const struct ns_switch *s = &ns_switches[i];
+
+        if (number_read(s->path, s->forbids + 1) != s->forbids)
+            continue;
+        error_set(error, -EPERM, ERROR_UNAVAILABLE, "%s", s->reason);
+        error_hint(error, "%s", s->hint);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static int ns_refused(int code, struct error *error)
+{
+    if (ns_explain(error) < 0)
+        return code;
+    error_system(error, code, "cannot make a user and network namespace");
+    error_hint(error, "run vmlan doctor; inside a container the container must allow it");
+    return code;
+}
+
+/* Maps root in the new user namespace to uid and gid of the creator: user_namespaces(7). */
+static int ids_map(uid_t uid, gid_t gid)
+{
+    char map[64];
+    int r;
+
+    r = file_write("/proc/self/setgroups", "deny");
+    if (r < 0 && r != -ENOENT)
+        return r;
+    snprintf(map, sizeof(map), "0 %u 1", uid);
+    r = file_write("/proc/self/uid_map", map);
+    if (r < 0)
+        return r;
+    snprintf(map, sizeof(map), "0 %u 1", gid);
+    return file_write("/proc/self/gid_map", map);
+}
+
+int ns_unshare(struct error *error)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    int r;
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return ns_refused(-errno, error);
+    r = ids_map(uid, gid);
+    return r < 0 ? ns_refused(r, error) : 0;
+}
+
+int ns_enter(const struct ns *ns, struct error *error)
+{
+    if (setns(ns->user, CLONE_NEWUSER) < 0)
+        return error_system(error, -errno, "cannot enter the network's user namespace");
+    if (setns(ns->net, CLONE_NEWNET) < 0)
+        return error_system(error, -errno, "cannot enter the network's namespace");
+    return 0;
+}
+
+static int ns_open(const char *process, struct ns *ret)
+{
+    OWN(ns) struct ns ns = NS_NULL;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%s/ns/user", process);
+    ns.user = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof(path), "/proc/%s/ns/net", process);
+    ns.net = open(path, O_RDONLY | O_CLOEXEC);
+    if (ns.user < 0 || ns.net < 0)
+        return -errno;
+    ret->user = take_fd(&ns.user);
+    ret->net = take_fd(&ns.net);
+    return 0;
+}
+
+int ns_current(struct ns *ret)
+{
+    return ns_open("self", ret);
+}
+
+/* The process that is in the new pair until its fds were opened: tells whether it could be made,
+ * then waits to be killed. */
+static void ns_sit(int tell) __attribute__((noreturn));
+static void ns_sit(int tell)
+{
+    struct error error = {0};
+
+    ns_unshare(&error);
+    if (write(tell, &error, sizeof(error)) == (ssize_t)sizeof(error))
+        pause();
+    _exit(0);
+}
+
+int ns_make(struct ns *ret, struct error *error)
+{
+    struct error result;
+    char process[16];
+    int ends[2], r;
+    ssize_t got;
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_system(error, -errno, "pipe");
+    pid = fork();
+    if (pid == 0)
+        ns_sit(ends[1]);
+    close(ends[1]);
+    got = pid < 0 ? -1 : read(ends[0], &result, sizeof(result));
+    close(ends[0]);
+    if (pid < 0 || got != (ssize_t)sizeof(result)) {
+        r = error_system(error, pid < 0 ? -errno : -EIO, "cannot make a namespace");
+    } else if (result.code < 0) {
+        r = result.code;
+        if (error)
+            *error = result;
+    } else {
+        snprintf(process, sizeof(process), "%d", (int)pid);
+        r = ns_open(process, ret);
+        if (r < 0)
+            error_system(error, r, "cannot open the new namespace");
+    }
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    return r;
+}
+
+int ns_sysctl(const char *path, const char *value)
+{
+    char full[256];
+
+    snprintf(full, sizeof(full), "/proc/sys/%s", path);
+    return file_write(full, value);
+}

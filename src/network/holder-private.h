@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What holder.c (its life) and holder-calls.c (what it is asked) share. */
+#pragma once
+
+#include "base/loop.h"
+#include "network/dnsmasq.h"
+#include "network/port.h"
+#include "network/segment.h"
+#include "wire/conn.h"
+#include "wire/idl.h"
+
+struct holder {
+    struct loop loop;
+    struct signals signals;
+    struct interface *interface;
+    int listener; /* owned */
+    struct source listening;
+    struct list peers; /* struct holder_peer */
+    unsigned peer_count;
+
+    char directory[PATHS_MAX + 48]; /* net/NAME in the runtime directory */
+    bool started, ended;
+    bool pinned;
+    struct spec spec;
+    struct plan plan;
+    struct segment segment;
+    char *services; /* dnsmasq's configuration; NULL: none is needed */
+    struct dnsmasq dnsmasq;
+    int monitor; /* owned; tells of links */
+    struct source monitoring;
+    struct list ports;
+    struct list seats; /* struct holder_seat */
+    struct timer linger;
+};
+
+/* A process at the host's seat (Acquire): it holds the writing end of a pipe. */
+struct holder_seat {
+    struct list link;
+    struct source source;
+    struct holder *holder;
+    int pipe_read; /* owned */
+};
+
+extern const struct method holder_methods[];
+
+/* Makes or enters the namespaces and starts everything. ns NULL: a new network. */
+int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
+                 struct error *error);
+/* To be called after anything that may start or stop the linger time. */
+void holder_consider(struct holder *holder);
+/* Writes or removes what dnsmasq is to know of a port. */
+int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
+/* Cuts off the ports, stops everything, removes the directory and ends the process. */
+void holder_end(struct holder *holder, const char *why);

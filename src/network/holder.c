@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See holder.h; this file is the holder's life, holder-calls.c what it is asked. */
+#include "network/holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "made/holder_varlink.h"
+#include "network/holder-private.h"
+#include "network/services.h"
+
+/* A network that is asked for and never used waits at least this long for its first port. */
+enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
+
+/* Room for the holder's directory and a name in it. */
+enum { HOLDER_PATH = 2 * PATHS_MAX };
+
+struct holder_peer {
+    struct list link;
+    struct holder *holder;
+    struct conn *conn;
+};
+
+/* --- ending --- */
+
+void holder_end(struct holder *holder, const char *why)
+{
+    struct port_segment segment = {.rtnl = holder->segment.rtnl};
+    struct port *port;
+    char path[HOLDER_PATH];
+
+    if (holder->ended)
+        return;
+    holder->ended = true;
+    log_info(holder->spec.name, "the network ends: %s", why);
+    /* The broker tells an end from a crash by this path. */
+    snprintf(path, sizeof(path), "%s/holder.sock", holder->directory);
+    unlink(path);
+    list_each(port, &holder->ports, link)
+        port_cut(port, &segment);
+    dnsmasq_stop(&holder->dnsmasq);
+    paths_remove(holder->directory);
+    loop_stop(&holder->loop);
+}
+
+static void linger_over(struct timer *timer)
+{
+    holder_end(container_of(timer, struct holder, linger), "nobody uses it any more");
+}
+
+void holder_consider(struct holder *holder)
+{
+    if (!holder->started)
+        return;
+    if (holder->pinned || !list_empty(&holder->ports) || !list_empty(&holder->seats))
+        timer_stop(&holder->linger);
+    else
+        timer_set(&holder->linger, holder->spec.linger * 1000ULL);
+}
+
+/* --- ports as the kernel tells of them --- */
+
+static struct port *port_find(struct holder *holder, int ifindex)
+{
+    struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (port->ifindex == ifindex)
+            return port;
+    return NULL;
+}
+
+static void port_gone(struct holder *holder, struct port *port)
+{
+    char path[HOLDER_PATH];
+
+    log_info(holder->spec.name, "port %s%s%s is gone", port->id, port->name[0] ? " of " : "",
+             port->name);
+    list_remove(&port->link);
+    snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
+    if (unlink(path) == 0)
+        dnsmasq_reread(&holder->dnsmasq);
+    free(port);
+    holder_consider(holder);
+}
+
+static void link_changed(void *context, const struct rtnl_link_info *link)
+{
+    struct holder *holder = context;
+    struct port *port = link->gone ? port_find(holder, link->ifindex) : NULL;
+
+    if (port)
+        port_gone(holder, port);
+}
+
+static void link_found(void *context, const struct rtnl_link_info *link)
+{
+    struct holder *holder = context;
+    struct port *port;
+
+    if (link->master != holder->segment.bridge || port_find(holder, link->ifindex))
+        return;
+    port = port_from_link(link);
+    if (!port)
+        return;
+    log_info(holder->spec.name, "port %s found", port->id);
+    list_append(&holder->ports, &port->link);
+}
+
+/* The kernel dropped messages (ENOBUFS): what is still there is there, the rest is gone. */
+static void ports_recount(struct holder *holder)
+{
+    struct port *port;
+    char name[IF_NAMESIZE];
+
+    list_each(port, &holder->ports, link) {
+        if (!if_indextoname((unsigned)port->ifindex, name))
+            port_gone(holder, port);
+    }
+}
+
+static void monitor_ready(struct source *source, uint32_t events)
+{
+    struct holder *holder = container_of(source, struct holder, monitoring);
+    int r = rtnl_monitor_read(holder->monitor, link_changed, holder);
+
+    (void)events;
+    if (r < 0) {
+        log_warn(holder->spec.name, "watching links: %s; counting again", strerror(-r));
+        ports_recount(holder);
+    }
+}
+
+/* --- starting --- */
+
+int holder_reserve(struct holder *holder, const struct port *port, struct error *error)
+{
+    OWN(mem) char *line = NULL;
+    char path[HOLDER_PATH];
+
+    if (!holder->services || (!port->name[0] && !port->ip.s_addr))
+        return 0;
+    line = services_reservation(&holder->spec, port->mac, port->name[0] ? port->name : NULL,
+                                port->ip.s_addr ? &port->ip : NULL);
+    snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
+    return paths_write(path, line, error);
+}
+
+static int services_start(struct holder *holder, struct error *error)
+{
+    char state[PATHS_MAX], leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH],
+        configuration[HOLDER_PATH];
+    struct services_paths paths = {leases, reservations, names};
+    struct services_upstream upstream = {0};
+    struct port *port;
+    int r;
+
+    if (!services_needed(&holder->spec))
+        return 0;
+    r = paths_state(state, error);
+    if (r < 0)
+        return r;
+    snprintf(leases, sizeof(leases), "%s/%s.leases", state, holder->spec.name);
+    snprintf(reservations, sizeof(reservations), "%s/reservations", holder->directory);
+    snprintf(names, sizeof(names), "%s/names", holder->directory);
+    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
+    r = paths_make(reservations, error);
+    if (r >= 0)
+        r = paths_make(names, error);
+    holder->services = services_text(&holder->spec, &holder->plan, &paths, &upstream);
+    list_each(port, &holder->ports, link)
+        if (r >= 0)
+            r = holder_reserve(holder, port, error);
+    return r < 0 ? r
+                 : dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
+                                 holder->services, error);
+}
+
+static void place_text(const struct spec_places *places, const char *path, char *text, size_t size)
+{
+    (void)places;
+    snprintf(text, size, "Start.configuration%s", path);
+}
+
+static int spec_take(struct holder *holder, const char *name, const json_t *configuration,
+                     struct error *error)
+{
+    OWN(faults) struct faults faults = {0};
+    struct spec_places places = {place_text};
+    int r = spec_from_json(name, configuration, &places, &holder->spec, &faults);
+
+    if (r < 0 && error)
+        *error = faults.items[0];
+    return r;
+}
+
+/* The parts of a start, in order; each leaves what it made to holder_main() to give back. */
+static int network_make(struct holder *holder, struct error *error)
+{
+    int r;
+
+    plan_make(&holder->spec, &holder->plan);
+    r = segment_make(&holder->spec, &holder->plan, &holder->segment, error);
+    if (r >= 0)
+        r = rtnl_monitor_open(&holder->monitor, error);
+    if (r >= 0)
+        r = rtnl_dump_links(holder->segment.rtnl, link_found, holder, error);
+    if (r >= 0)
+        r = source_add(&holder->loop, &holder->monitoring, holder->monitor, EPOLLIN, monitor_ready);
+    return r < 0 ? r : services_start(holder, error);
+}
+
+int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
+                 struct error *error)
+{
+    const char *name = strrchr(holder->directory, '/') + 1;
+    int r = spec_take(holder, name, configuration, error);
+
+    if (r >= 0)
+        r = ns ? ns_enter(ns, error) : ns_unshare(error);
+    if (r >= 0)
+        r = network_make(holder, error);
+    if (r < 0)
+        return r;
+    holder->started = true;
+    log_info(name, "the network %s", ns ? "goes on with a new holder" : "starts");
+    if (!ns)
+        timer_set(&holder->linger, holder->spec.linger * 1000ULL > FIRST_USE_MS
+                                       ? holder->spec.linger * 1000ULL
+                                       : FIRST_USE_MS);
+    return 0;
+}
+
+/* --- the brokers that ask --- */
+
+static void peer_free(struct holder_peer *peer)
+{
+    list_remove(&peer->link);
+    peer->holder->peer_count--;
+    conn_free(peer->conn);
+    free(peer);
+}
+
+static void peer_closed(struct conn *conn, int error)
+{
+    struct holder_peer *peer = NULL, *each;
+    struct holder *holder = conn_owner(conn);
+
+    (void)error;
+    list_each(each, &holder->peers, link)
+        if (each->conn == conn)
+            peer = each;
+    peer_free(peer);
+    if (!holder->started && list_empty(&holder->peers))
+        loop_stop(&holder->loop); /* nobody is left who could start this network */
+}
+
+static void peer_add(struct holder *holder, int fd)
+{
+    struct interface *const interfaces[] = {holder->interface, NULL};
+    struct holder_peer *peer = alloc_new(struct holder_peer);
+
+    peer->holder = holder;
+    list_init(&peer->link);
+    if (conn_new(&holder->loop, fd, "broker", interfaces, holder, peer_closed, &peer->conn) < 0) {
+        free(peer);
+        return;
+    }
+    list_append(&holder->peers, &peer->link);
+    holder->peer_count++;
+}
+
+static void peer_arrived(struct source *source, uint32_t events)
+{
+    struct holder *holder = container_of(source, struct holder, listening);
+    OWN(fd) int fd = accept4(holder->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    (void)events;
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return;
+    if (peer.uid != geteuid() || holder->peer_count >= PEERS_MAX) {
+        log_warn("holder", "refused a connection of uid %u", peer.uid);
+        return;
+    }
+    peer_add(holder, take_fd(&fd));
+}
+
+/* --- the role --- */
+
+static void told_to_end(struct signals *signals, int number)
+{
+    struct holder *holder = container_of(signals, struct holder, signals);
+
+    (void)number;
+    holder_end(holder, "told to by a signal");
+}
+
+static int holder_init(struct holder *holder, const char *name, struct error *error)
+{
+    char runtime[PATHS_MAX];
+    int r;
+
+    *holder = (struct holder){.listener = LISTEN_FD, .monitor = -1};
+    list_init(&holder->peers);
+    list_init(&holder->ports);
+    list_init(&holder->seats);
+    r = spec_check_name(name, error);
+    if (r >= 0)
+        r = paths_runtime(runtime, error);
+    if (r < 0)
+        return r;
+    snprintf(holder->directory, sizeof(holder->directory), "%s/net/%s", runtime, name);
+    r = interface_new(holder_varlink, holder_methods, &holder->interface, error);
+    if (r < 0)
+        return r;
+    fcntl(holder->listener, F_SETFD, FD_CLOEXEC);
+    r = loop_init(&holder->loop);
+    if (r >= 0)
+        r = signals_init(&holder->loop, &holder->signals, told_to_end);
+    if (r >= 0)
+        r = timer_init(&holder->loop, &holder->linger, linger_over);
+    if (r >= 0)
+        r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
+    return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
+}
+
+static void holder_done(struct holder *holder)
+{
+    struct holder_peer *peer;
+    struct holder_seat *seat;
+    struct port *port;
+
+    list_each(peer, &holder->peers, link)
+        peer_free(peer);
+    list_each(seat, &holder->seats, link) {
+        source_remove(&seat->source);
+        fd_close(&seat->pipe_read);
+        free(seat);
+    }
+    list_each(port, &holder->ports, link)
+        free(port);
+    dnsmasq_stop(&holder->dnsmasq);
+    segment_done(&holder->segment);
+    source_remove(&holder->monitoring);
+    source_remove(&holder->listening);
+    fd_close(&holder->monitor);
+    fd_close(&holder->listener);
+    timer_done(&holder->linger);
+    signals_done(&holder->signals);
+    loop_done(&holder->loop);
+    interface_free(holder->interface);
+    spec_done(&holder->spec);
+    free(holder->services);
+}
+
+int holder_main(int argc, char **argv)
+{
+    struct holder holder;
+    struct error error = {0};
+    char text[ERROR_TEXT_SIZE];
+    int r;
+
+    if (argc != 1)
+        return 2; /* only a broker starts holders */
+    r = holder_init(&holder, argv[0], &error);
+    if (r >= 0)
+        r = loop_run(&holder.loop);
+    if (r < 0)
+        log_error(argv[0], "%s", error_text(&error, text, sizeof(text)));
+    holder_done(&holder);
+    return r < 0;
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See network.h. */
+#include "network/network.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/child.h"
+#include "base/log.h"
+#include "base/paths.h"
+
+/* A holder that dies this often within the time is not started again. */
+enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
+
+struct network {
+    struct list link;
+    struct loop *loop;
+    void *owner;
+    network_ended_fn *ended;
+    struct sockaddr_un address; /* of the holder's socket */
+    struct conn *holder;        /* NULL: none now */
+    char name[SPEC_NAME_MAX + 1];
+    struct spec spec;
+    bool known; /* spec is */
+    bool pinned;
+    struct ns ns; /* for the next holder */
+    struct list requests;
+    struct timer again; /* after a crash, from the loop and not from within a callback */
+    unsigned crashes;
+    uint64_t crashes_since;
+};
+
+struct request {
+    struct list link;
+    struct network *network;
+    char *method;
+    json_t *parameters;
+    bool revive, sent;
+    conn_reply_fn *answer; /* NULL: forgotten */
+    void *context;
+};
+
+void *network_owner(const struct network *network)
+{
+    return network->owner;
+}
+
+const char *network_name(const struct network *network)
+{
+    return network->name;
+}
+
+const struct spec *network_spec(const struct network *network)
+{
+    return network->known ? &network->spec : NULL;
+}
+
+struct list *network_link(struct network *network)
+{
+    return &network->link;
+}
+
+struct network *network_of_link(struct list *link)
+{
+    return container_of(link, struct network, link);
+}
+
+void network_set_pinned(struct network *network, bool pinned)
+{
+    network->pinned = pinned;
+}
+
+static void request_free(struct request *request)
+{
+    list_remove(&request->link);
+    json_decref(request->parameters);
+    free(request->method);
+    free(request);
+}
+
+/* Tells every request that it won't be answered. */
+static void requests_fail(struct network *network, const struct error *error)
+{
+    struct request *request;
+
+    while ((request = list_first(&network->requests, struct request, link))) {
+        conn_reply_fn *answer = request->answer;
+        void *context = request->context;
+
+        request_free(request);
+        if (answer)
+            answer(context, NULL, NULL, 0, false, error);
+    }
+}
+
+static void directory_remove(struct network *network)
+{
+    char directory[sizeof(network->address.sun_path)];
+
+    snprintf(directory, sizeof(directory), "%s", network->address.sun_path);
+    *strrchr(directory, '/') = '\0';
+    paths_remove(directory);
+}
+
+/* The network can't be: says why to all who asked, and is over. */
+static void network_fail(struct network *network, const struct error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+
+    log_error(network->name, "%s", error_text(error, text, sizeof(text)));
+    requests_fail(network, error);
+    directory_remove(network);
+    network->ended(network);
+}
+
+static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                             const struct error *error)
+{
+    struct request *request = context;
+    conn_reply_fn *answer = request->answer;
+    void *answer_context = request->context;
+
+    if (error && error->code == -ECONNRESET) {
+        request->sent = false; /* holder_lost() decides */
+        return;
+    }
+    request_free(request);
+    if (answer)
+        answer(answer_context, reply, fds, fd_count, more, error);
+}
+
+static void request_send(struct request *request)
+{
+    struct network *network = request->network;
+    char method[64];
+
+    snprintf(method, sizeof(method), "io.vmlan.Holder.%s", request->method);
+    request->sent = conn_call(network->holder, method, json_incref(request->parameters), NULL, 0,
+                              false, request_answered, request) >= 0;
+}
+
+void network_ask(struct network *network, const char *method, json_t *parameters, bool revive,
+                 conn_reply_fn *answer, void *context)
+{
+    struct request *request = alloc_new(struct request);
+
+    *request = (struct request){.network = network,
+                                .method = alloc_text(method),
+                                .parameters = parameters ? parameters : json_object(),
+                                .revive = revive,
+                                .answer = answer,
+                                .context = context};
+    list_append(&network->requests, &request->link);
+    if (network->holder)
+        request_send(request);
+}
+
+void network_forget(struct network *network, const void *context)
+{
+    struct request *request;
+
+    list_each(request, &network->requests, link)
+        if (request->context == context)
+            request->answer = NULL;
+}
+
+/* --- the holder --- */
+
+static void described(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                      const struct error *error);
+
+static void started(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                    const struct error *error)
+{
+    struct network *network = context;
+
+    (void)reply, (void)fds, (void)fd_count, (void)more;
+    if (error && error->code != -ECONNRESET)
+        network_fail(network, error);
+}
+
+static void place_nowhere(const struct spec_places *places, const char *path, char *text,
+                          size_t size)
+{
+    (void)places;
+    snprintf(text, size, "Describe%s", path);
+}
+
+static void described(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                      const struct error *error)
+{
+    struct network *network = context;
+    OWN(faults) struct faults faults = {0};
+    struct spec_places places = {place_nowhere};
+
+    (void)more;
+    if (error && error->code == -ECONNRESET)
+        return; /* holder_lost() follows */
+    if (!error && !network->known &&
+        spec_from_json(network->name, json_object_get(reply, "configuration"), &places,
+                       &network->spec, &faults) < 0)
+        error = &faults.items[0];
+    if (error) {
+        network_fail(network, error);
+        return;
+    }
+    network->known = true;
+    network->pinned = json_is_true(json_object_get(reply, "pinned"));
+    if (fd_count == 2 && network->ns.net < 0) {
+        network->ns.user = take_fd(&fds[0]);
+        network->ns.net = take_fd(&fds[1]);
+    }
+}
+
+static void holder_lost(struct conn *conn, int error);
+
+static int holder_connect(struct network *network, struct error *error)
+{
+    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int r;
+
+    if (fd < 0 || connect(fd, (struct sockaddr *)&network->address, sizeof(network->address)) < 0)
+        return error_system(error, -errno, "no holder answers at %s", network->address.sun_path);
+    r = conn_new(network->loop, take_fd(&fd), network->name, NULL, network, holder_lost,
+                 &network->holder);
+    return r < 0 ? error_system(error, r, "cannot use the connection to the holder") : 0;
+}
+
+static int listener_make(struct network *network, struct error *error)
+{
+    const struct sockaddr_un *address = &network->address;
+    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char directory[sizeof(address->sun_path)];
+
+    snprintf(directory, sizeof(directory), "%s", address->sun_path);
+    *strrchr(directory, '/') = '\0';
+    if (paths_make(directory, error) < 0)
+        return error->code;
+    unlink(address->sun_path);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+        listen(fd, 16) < 0)
+        return error_system(error, -errno, "cannot listen at %s", address->sun_path);
+    return take_fd(&fd);
+}
+
+static int holder_spawn(struct network *network, struct error *error)
+{
+    OWN(fd) int listener = listener_make(network, error);
+    const char *argv[] = {"vmlan",
+                          "--log-level",
+                          log_level_name(log_current_level()),
+                          "--log-format",
+                          log_format_name(log_current_format()),
+                          "holder",
+                          network->name,
+                          NULL};
+    struct child_spec spec = {.program = "/proc/self/exe",
+                              .argv = argv,
+                              .fds = {listener},
+                              .fd_count = 1,
+                              .listen = true};
+    int r;
+
+    if (listener < 0)
+        return listener;
+    r = child_detach(&spec);
+    return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
+}
+
+/* Starts a holder and asks it what is to be asked; with the namespaces where there are any. */
+static int holder_start(struct network *network, struct error *error)
+{
+    int fds[] = {network->ns.user, network->ns.net};
+    struct request *request;
+    int r = holder_spawn(network, error);
+
+    if (r >= 0)
+        r = holder_connect(network, error);
+    if (r < 0)
+        return r;
+    conn_call(network->holder, "io.vmlan.Holder.Start",
+              json_pack("{ss so sb}", "network", network->name, "configuration",
+                        spec_to_json(&network->spec), "pinned", network->pinned),
+              fds, network->ns.net >= 0 ? 2 : 0, false, started, network);
+    conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
+              network);
+    list_each(request, &network->requests, link)
+        request_send(request);
+    return 0;
+}
+
+static void holder_again(struct timer *timer)
+{
+    struct network *network = container_of(timer, struct network, again);
+    struct error error;
+
+    if (holder_start(network, &error) < 0)
+        network_fail(network, &error);
+}
+
+static bool too_many_crashes(struct network *network)
+{
+    uint64_t now = clock_ms();
+
+    if (now - network->crashes_since > CRASHES_MS) {
+        network->crashes_since = now;
+        network->crashes = 0;
+    }
+    return ++network->crashes > CRASHES_MAX;
+}
+
+static void holder_crashed(struct network *network)
+{
+    struct error error;
+
+    if (!network->known || too_many_crashes(network)) {
+        error_set(&error, -EIO, ERROR_FAILED, "the holder of network %s ended unexpectedly",
+                  network->name);
+        error_hint(&error, "its log says more: the file log in vmlan's state directory");
+        network_fail(network, &error);
+        return;
+    }
+    log_warn(network->name, "its holder is gone; a new one takes over");
+    timer_set(&network->again, 0);
+}
+
+static void holder_ended(struct network *network)
+{
+    struct request *request;
+    struct error error;
+    bool revive = false;
+
+    own_ns(&network->ns);
+    network->ns = NS_NULL;
+    network->pinned = false;
+    list_each(request, &network->requests, link)
+        revive |= request->revive;
+    if (revive && network->known) {
+        timer_set(&network->again, 0);
+        return;
+    }
+    log_info(network->name, "the network has ended");
+    error_set(&error, -ENOENT, ERROR_NO_NETWORK, "network %s has ended", network->name);
+    requests_fail(network, &error);
+    network->ended(network);
+}
+
+static void holder_lost(struct conn *conn, int error)
+{
+    struct network *network = conn_owner(conn);
+
+    (void)error;
+    conn_free(conn);
+    network->holder = NULL;
+    if (access(network->address.sun_path, F_OK) == 0)
+        holder_crashed(network);
+    else
+        holder_ended(network);
+}
+
+/* --- life --- */
+
+static int network_new(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
+                       struct network **ret, struct error *error)
+{
+    struct network *network = alloc_new(struct network);
+    int r;
+
+    network->loop = loop;
+    network->owner = owner;
+    network->ended = ended;
+    network->ns = NS_NULL;
+    list_init(&network->link);
+    list_init(&network->requests);
+    snprintf(network->name, sizeof(network->name), "%s", name);
+    r = paths_socket(&network->address, error, "net/%s/holder.sock", name);
+    if (r >= 0 && (r = timer_init(loop, &network->again, holder_again)) < 0)
+        error_system(error, r, "cannot make a timer");
+    if (r < 0) {
+        network_free(network);
+        return r;
+    }
+    *ret = network;
+    return 0;
+}
+
+int network_start(struct loop *loop, struct spec *spec, void *owner, network_ended_fn *ended,
+                  struct network **ret, struct error *error)
+{
+    struct network *network;
+    int r = network_new(loop, spec->name, owner, ended, &network, error);
+
+    if (r < 0)
+        return r;
+    network->spec = *spec;
+    network->known = true;
+    *spec = (struct spec){0};
+    r = holder_start(network, error);
+    if (r < 0) {
+        directory_remove(network);
+        network_free(network);
+        return r;
+    }
+    *ret = network;
+    return 0;
+}
+
+int network_adopt(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
+                  struct network **ret, struct error *error)
+{
+    struct network *network;
+    int r = network_new(loop, name, owner, ended, &network, error);
+
+    if (r < 0)
+        return r;
+    r = holder_connect(network, error);
+    if (r < 0) {
+        directory_remove(network);
+        network_free(network);
+        return r;
+    }
+    conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
+              network);
+    *ret = network;
+    return 0;
+}
+
+void network_free(struct network *network)
+{
+    struct request *request;
+
+    if (!network)
+        return;
+    conn_free(network->holder);
+    list_each(request, &network->requests, link)
+        request_free(request);
+    list_remove(&network->link);
+    timer_done(&network->again);
+    own_ns(&network->ns);
+    spec_done(&network->spec);
+    free(network);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See port.h. */
+#include "network/port.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "config/spec.h"
+
+static const char *const backend_names[] = {
+    [PORT_TAP] = "tap",
+    [PORT_NAMESPACE] = "namespace",
+};
+
+bool port_backend_parse(const char *text, enum port_backend *ret)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(backend_names); i++)
+        if (strcmp(text, backend_names[i]) == 0) {
+            *ret = (enum port_backend)i;
+            return true;
+        }
+    return false;
+}
+
+const char *port_backend_name(enum port_backend backend)
+{
+    return backend_names[backend];
+}
+
+void port_fds_done(struct port_fds *fds)
+{
+    for (unsigned i = 0; i < fds->count; i++)
+        fd_close(&fds->fds[i]);
+    for (unsigned i = 0; i < fds->vhost_count; i++)
+        fd_close(&fds->vhost[i]);
+    fds->count = fds->vhost_count = 0;
+}
+
+json_t *port_to_json(const struct port *port)
+{
+    char mac[MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
+    json_t *json =
+        json_pack("{ss ss ss sI}", "port", port->id, "backend", backend_names[port->backend], "mac",
+                  mac_text(port->mac, mac), "pid", (json_int_t)port->pid);
+
+    if (port->name[0])
+        json_object_set_new(json, "name", json_string(port->name));
+    if (port->ip.s_addr)
+        json_object_set_new(json, "ip", json_string(inet_ntop(AF_INET, &port->ip, ip, sizeof(ip))));
+    return json;
+}
+
+struct port *port_from_link(const struct rtnl_link_info *link)
+{
+    OWN(json) json_t *json = json_loads(link->alias, 0, NULL);
+    const char *backend, *mac, *name = "", *ip = NULL;
+    struct port *port;
+    int pid;
+
+    if (!json || json_unpack(json, "{ss ss si s?s s?s}", "backend", &backend, "mac", &mac, "pid",
+                             &pid, "name", &name, "ip", &ip) < 0)
+        return NULL;
+    port = alloc_new(struct port);
+    list_init(&port->link);
+    if (!port_backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) < 0 ||
+        (ip && inet_pton(AF_INET, ip, &port->ip) != 1)) {
+        free(port);
+        return NULL;
+    }
+    snprintf(port->id, sizeof(port->id), "%s", link->name);
+    snprintf(port->name, sizeof(port->name), "%s", name);
+    port->pid = pid;
+    port->ifindex = link->ifindex;
+    return port;
+}
+
+/* A link's other end in a namespace of the guest's own, which is a child of the network's user
+ * namespace: the guest is root in it and nothing at all in the network's. */
+static int namespace_open(struct port *port, const struct port_segment *segment,
+                          struct port_fds *fds, struct error *error)
+{
+    struct rtnl_link here = {.name = port->id, .mtu = segment->mtu};
+    struct rtnl_link there = {.name = "eth0", .mac = port->mac, .mtu = segment->mtu};
+    OWN(ns) struct ns ns = NS_NULL;
+    int r = ns_make(&ns, error);
+
+    if (r >= 0)
+        r = rtnl_add_veth(segment->rtnl, &here, &there, ns.net, error);
+    if (r < 0)
+        return r;
+    fds->fds[0] = take_fd(&ns.user);
+    fds->fds[1] = take_fd(&ns.net);
+    fds->count = 2;
+    return 0;
+}
+
+static int tap_port_open(struct port *port, const struct port_segment *segment,
+                         struct port_fds *fds, struct error *error)
+{
+    int r = tap_open(port->id, port->queues, fds->fds, error);
+
+    (void)segment;
+    if (r < 0)
+        return r;
+    fds->count = port->queues;
+    fds->vhost_count = tap_open_vhost(port->queues, fds->vhost);
+    return 0;
+}
+
+typedef int port_open_fn(struct port *port, const struct port_segment *segment,
+                         struct port_fds *fds, struct error *error);
+
+static port_open_fn *const open_calls[] = {
+    [PORT_TAP] = tap_port_open,
+    [PORT_NAMESPACE] = namespace_open,
+};
+
+/* A bridge has room for BR_MAX_PORTS: net/bridge/br_private.h. */
+static int explain_full(int code, struct error *error)
+{
+    if (code != -EXFULL)
+        return code;
+    error_set(error, code, ERROR_LIMIT, "the network is full: a bridge has at most 1024 ports");
+    error_hint(error, "close ports that are not needed, or use a second network");
+    return code;
+}
+
+int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
+              struct error *error)
+{
+    OWN(port_fds) struct port_fds fds = {0};
+    OWN(json) json_t *json = port_to_json(port);
+    OWN(mem) char *alias = NULL;
+    struct rtnl_link link = {.master = segment->bridge, .mtu = segment->mtu, .up = 1};
+    int r = open_calls[port->backend](port, segment, &fds, error);
+
+    if (r < 0)
+        return r;
+    port->ifindex = (int)if_nametoindex(port->id);
+    json_object_del(json, "port"); /* the link's name says it */
+    alias = json_dumps(json, JSON_COMPACT);
+    link.alias = alias;
+    link.isolated = segment->isolated;
+    r = rtnl_set_link(segment->rtnl, port->ifindex, &link, error);
+    if (r < 0) {
+        if (port->backend == PORT_NAMESPACE) /* a tap goes with its fds */
+            rtnl_delete_link(segment->rtnl, port->ifindex, NULL);
+        return explain_full(r, error);
+    }
+    *ret = fds;
+    fds = (struct port_fds){0};
+    return 0;
+}
+
+void port_cut(const struct port *port, const struct port_segment *segment)
+{
+    struct rtnl_link down = {.master = -1, .up = -1, .alias = ""};
+    struct error error;
+    char text[ERROR_TEXT_SIZE];
+
+    if (rtnl_set_link(segment->rtnl, port->ifindex, &down, &error) < 0)
+        log_warn(port->id, "%s", error_text(&error, text, sizeof(text)));
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port: one guest's place on the network. It is a link on the bridge, and it lives exactly as
+ * long as that link does: nobody here keeps the guest's end open. What is known of a port (its MAC
+ * address, name, …) is written into the link's ifalias, so the kernel is the one place that knows
+ * which ports there are, and a new holder reads them back from it.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <netinet/in.h>
+
+#include "base/list.h"
+#include "kernel/ns.h"
+#include "kernel/rtnl.h"
+#include "kernel/tap.h"
+
+#define PORT_NAME_SIZE 16
+#define PORT_FDS_MAX   TAP_QUEUES_MAX
+
+enum port_backend { PORT_TAP, PORT_NAMESPACE };
+
+struct port {
+    struct list link;
+    char id[PORT_NAME_SIZE]; /* the link's name: vm0, vm1, … */
+    int ifindex;
+    enum port_backend backend;
+    uint8_t mac[6];    /* of the guest */
+    char name[64];     /* of the guest; "" if none was given */
+    struct in_addr ip; /* reserved for it; 0.0.0.0: none */
+    pid_t pid;         /* that asked for it */
+    unsigned queues;   /* of a tap */
+};
+
+/* What the guest's side gets; owned fds. */
+struct port_fds {
+    int fds[PORT_FDS_MAX];
+    unsigned count;
+    int vhost[PORT_FDS_MAX];
+    unsigned vhost_count;
+};
+void port_fds_done(struct port_fds *fds);
+static inline void own_port_fds(struct port_fds *fds)
+{
+    port_fds_done(fds);
+}
+
+/* false when text names no backend. */
+bool port_backend_parse(const char *text, enum port_backend *ret);
+const char *port_backend_name(enum port_backend backend);
+
+/* The network side's part of what a port needs. */
+struct port_segment {
+    struct rtnl *rtnl;
+    int bridge; /* ifindex */
+    unsigned mtu;
+    bool isolated;
+};
+
+/* Makes the link of a port whose other fields are set, puts it on the bridge, and opens the guest's
+ * end. Sets ifindex. On failure nothing is left. */
+int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
+              struct error *error);
+
+/* A port from what the kernel tells of its link; NULL if the link is not a port. */
+struct port *port_from_link(const struct rtnl_link_info *link);
+
+/* Takes the port off the segment and leaves its link to the guest: a tap that is deleted below a
+ * running QEMU makes it spin (its read returns EBADFD and poll keeps firing). */
+void port_cut(const struct port *port, const struct port_segment *segment);
+
+json_t *port_to_json(const struct port *port);

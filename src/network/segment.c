@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See segment.h. */
+#include "network/segment.h"
+
+#include <errno.h>
+#include <net/if.h>
+
+#include "base/own.h"
+#include "kernel/ns.h"
+
+/* A new namespace starts from the kernel's defaults or, for IPv4, from the host's settings. */
+static const struct {
+    const char *path, *value;
+} sysctls_first[] =
+    {
+        /* With br_netfilter, nft's hooks would run inside the bridge and lose TPROXY's sockets. */
+        {"net/bridge/bridge-nf-call-iptables", "0"},  {"net/bridge/bridge-nf-call-ip6tables", "0"},
+        {"net/bridge/bridge-nf-call-arptables", "0"}, {"net/ipv4/conf/all/rp_filter", "0"},
+        {"net/ipv4/conf/default/rp_filter", "0"},     {"net/ipv6/conf/all/disable_ipv6", "0"},
+        {"net/ipv6/conf/default/disable_ipv6", "0"},
+},
+  sysctls_bridge[] =
+      {
+          /* The gateway takes no addresses from its own router advertisements, and is up at once.
+           */
+          {"net/ipv6/conf/" PLAN_BRIDGE "/accept_ra", "0"},
+          {"net/ipv6/conf/" PLAN_BRIDGE "/accept_dad", "0"},
+},
+  sysctls_router[] = {
+      /* What a guest sends out and nothing takes is answered by ICMP instead of silence. */
+      {"net/ipv4/ip_forward", "1"},
+      {"net/ipv6/conf/all/forwarding", "1"},
+};
+
+/* A setting this kernel does not have needs no setting. */
+#define sysctls_write(table)                       \
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) \
+    ns_sysctl((table)[i].path, (table)[i].value)
+
+static int bridge_address(struct segment *segment, const struct spec *spec, const struct plan *plan,
+                          struct error *error)
+{
+    int r = rtnl_add_address(segment->rtnl, segment->bridge, AF_INET, &plan->gateway,
+                             spec->subnet.prefix, error);
+
+    if (r >= 0 && plan->has6)
+        r = rtnl_add_address(segment->rtnl, segment->bridge, AF_INET6, &plan->gateway6,
+                             plan->prefix6, error);
+    return r;
+}
+
+static int bridge_make(struct segment *segment, const struct spec *spec, const struct plan *plan,
+                       struct error *error)
+{
+    struct rtnl_link bridge = {.name = PLAN_BRIDGE, .mac = plan->bridge_mac};
+    /* An MTU that was set stays; else the bridge would follow its smallest port. */
+    struct rtnl_link up = {.mtu = spec->mtu, .up = 1};
+    int r = rtnl_add_bridge(segment->rtnl, &bridge, error);
+
+    if (r < 0)
+        return r;
+    segment->bridge = (int)if_nametoindex(PLAN_BRIDGE);
+    sysctls_write(sysctls_bridge);
+    r = bridge_address(segment, spec, plan, error);
+    return r < 0 ? r : rtnl_set_link(segment->rtnl, segment->bridge, &up, error);
+}
+
+int segment_make(const struct spec *spec, const struct plan *plan, struct segment *ret,
+                 struct error *error)
+{
+    struct rtnl_link up = {.up = 1};
+    struct segment segment = {0};
+    int r = rtnl_open(&segment.rtnl, error);
+
+    if (r < 0)
+        return r;
+    segment.bridge = (int)if_nametoindex(PLAN_BRIDGE);
+    if (!segment.bridge) {
+        sysctls_write(sysctls_first);
+        if (spec->mode == SPEC_SHARED)
+            sysctls_write(sysctls_router);
+        r = rtnl_set_link(segment.rtnl, (int)if_nametoindex("lo"), &up, error);
+        if (r >= 0)
+            r = bridge_make(&segment, spec, plan, error);
+    }
+    if (r < 0) {
+        segment_done(&segment);
+        return r;
+    }
+    *ret = segment;
+    return 0;
+}
+
+void segment_done(struct segment *segment)
+{
+    rtnl_free(segment->rtnl);
+    segment->rtnl = NULL;
+}
