@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
@@ -27,11 +28,6 @@ static json_t *indexes(size_t first, size_t count)
     return array;
 }
 
-static int refuse_unstarted(struct holder *holder, bool started)
-{
-    return holder->started == started ? 0 : -EINVAL;
-}
-
 static void call_start(struct call *call)
 {
     struct holder *holder = call_holder(call);
@@ -40,7 +36,7 @@ static void call_start(struct call *call)
     struct error error;
     int r;
 
-    if (refuse_unstarted(holder, false) < 0) {
+    if (holder->started) {
         error_set(&error, -EINVAL, ERROR_INVALID, "this holder was started already");
         call_fail(call, &error);
         return;
@@ -158,9 +154,11 @@ static int take_name(struct holder *holder, const char *text, struct port *port,
 
 static int ip_refuse(struct error *error, const char *id, const char *text, const char *why)
 {
-    error_set(error, -EINVAL, id, "%s %s", text, why);
+    int code = strcmp(id, ERROR_CONFLICT) == 0 ? -EADDRINUSE : -EINVAL;
+
+    error_set(error, code, id, "%s %s", text, why);
     error_where(error, "Attach.ip");
-    return -EINVAL;
+    return code;
 }
 
 static int take_ip(struct holder *holder, const char *text, struct port *port, struct error *error)
@@ -245,7 +243,11 @@ static int port_make(struct holder *holder, struct port *port, struct port_fds *
 
     id_choose(holder, port);
     r = holder_reserve(holder, port, error); /* before the guest can ask */
-    return r < 0 ? r : port_open(port, &segment, fds, error);
+    if (r >= 0)
+        r = port_open(port, &segment, fds, error);
+    if (r < 0)
+        holder_unreserve(holder, port);
+    return r;
 }
 
 static void port_answer(struct call *call, const struct port *port, const struct port_fds *got)
@@ -261,7 +263,76 @@ static void port_answer(struct call *call, const struct port *port, const struct
                fds, got->count + got->vhost_count);
 }
 
-static void call_add_port(struct call *call)
+static void port_add(struct call *call, bool patient);
+
+/* A guest that is started again right after its end meets its old port, which the kernel takes
+ * away some 30 ms after the process: such a request waits for that instead of failing. */
+enum { PATIENCE_MS = 400 };
+
+struct waiting {
+    struct list link;
+    struct call *call;
+};
+
+static bool port_is_leaving(struct holder *holder)
+{
+    struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (kill(port->pid, 0) < 0 && errno == ESRCH)
+            return true;
+    return false;
+}
+
+static void waiting_free(struct waiting *waiting)
+{
+    list_remove(&waiting->link);
+    free(waiting);
+}
+
+static void waiting_gone(struct call *call, void *context)
+{
+    waiting_free(context);
+    call_drop(call);
+}
+
+static void port_wait(struct holder *holder, struct call *call)
+{
+    struct waiting *waiting = alloc_new(struct waiting);
+
+    waiting->call = call;
+    list_append(&holder->waiting, &waiting->link);
+    call_on_gone(call, waiting_gone, waiting);
+    if (!timer_is_set(&holder->patience))
+        timer_set(&holder->patience, PATIENCE_MS);
+}
+
+void holder_retry(struct holder *holder)
+{
+    bool patient = timer_is_set(&holder->patience);
+    struct list all;
+    struct waiting *waiting;
+
+    list_init(&all);
+    list_splice(&all, &holder->waiting);
+    while ((waiting = list_first(&all, struct waiting, link))) {
+        struct call *call = waiting->call;
+
+        call_on_gone(call, NULL, NULL);
+        waiting_free(waiting);
+        port_add(call, patient);
+    }
+}
+
+void holder_drop_waiting(struct holder *holder)
+{
+    struct waiting *waiting;
+
+    while ((waiting = list_first(&holder->waiting, struct waiting, link)))
+        waiting_gone(waiting->call, waiting);
+}
+
+static void port_add(struct call *call, bool patient)
 {
     struct holder *holder = call_holder(call);
     struct port *port = alloc_new(struct port);
@@ -278,7 +349,10 @@ static void call_add_port(struct call *call)
         r = port_make(holder, port, &fds, &error);
     if (r < 0) {
         free(port);
-        call_fail(call, &error);
+        if (r == -EADDRINUSE && patient && port_is_leaving(holder))
+            port_wait(holder, call);
+        else
+            call_fail(call, &error);
         return;
     }
     list_append(&holder->ports, &port->link);
@@ -287,6 +361,11 @@ static void call_add_port(struct call *call)
              port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
              (int)port->pid);
     port_answer(call, port, &fds);
+}
+
+static void call_add_port(struct call *call)
+{
+    port_add(call, true);
 }
 
 /* --- the rest --- */

@@ -30,7 +30,8 @@ struct holder {
     struct source monitoring;
     struct list ports;
     struct list seats; /* struct holder_seat */
-    struct timer linger;
+    struct list waiting;       /* requests that wait for a port to leave: holder-calls.c */
+    struct timer linger, patience;
 };
 
 /* A process at the host's seat (Acquire): it holds the writing end of a pipe. */
@@ -50,5 +51,9 @@ int holder_start(struct holder *holder, const json_t *configuration, const struc
 void holder_consider(struct holder *holder);
 /* Writes or removes what dnsmasq is to know of a port. */
 int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
+void holder_unreserve(struct holder *holder, const struct port *port);
+/* A port has left, or patience is over: asks again for those who wait. */
+void holder_retry(struct holder *holder);
+void holder_drop_waiting(struct holder *holder);
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

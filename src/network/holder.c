@@ -76,18 +76,29 @@ static struct port *port_find(struct holder *holder, int ifindex)
     return NULL;
 }
 
-static void port_gone(struct holder *holder, struct port *port)
+void holder_unreserve(struct holder *holder, const struct port *port)
 {
     char path[HOLDER_PATH];
 
-    log_info(holder->spec.name, "port %s%s%s is gone", port->id, port->name[0] ? " of " : "",
-             port->name);
-    list_remove(&port->link);
     snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
     if (unlink(path) == 0)
         dnsmasq_reread(&holder->dnsmasq);
+}
+
+static void port_gone(struct holder *holder, struct port *port)
+{
+    log_info(holder->spec.name, "port %s%s%s is gone", port->id, port->name[0] ? " of " : "",
+             port->name);
+    list_remove(&port->link);
+    holder_unreserve(holder, port);
     free(port);
+    holder_retry(holder);
     holder_consider(holder);
+}
+
+static void patience_over(struct timer *timer)
+{
+    holder_retry(container_of(timer, struct holder, patience));
 }
 
 static void link_changed(void *context, const struct rtnl_link_info *link)
@@ -312,6 +323,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     list_init(&holder->peers);
     list_init(&holder->ports);
     list_init(&holder->seats);
+    list_init(&holder->waiting);
     r = spec_check_name(name, error);
     if (r >= 0)
         r = paths_runtime(runtime, error);
@@ -328,6 +340,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r >= 0)
         r = timer_init(&holder->loop, &holder->linger, linger_over);
     if (r >= 0)
+        r = timer_init(&holder->loop, &holder->patience, patience_over);
+    if (r >= 0)
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
@@ -338,6 +352,7 @@ static void holder_done(struct holder *holder)
     struct holder_seat *seat;
     struct port *port;
 
+    holder_drop_waiting(holder);
     list_each(peer, &holder->peers, link)
         peer_free(peer);
     list_each(seat, &holder->seats, link) {
@@ -354,6 +369,7 @@ static void holder_done(struct holder *holder)
     fd_close(&holder->monitor);
     fd_close(&holder->listener);
     timer_done(&holder->linger);
+    timer_done(&holder->patience);
     signals_done(&holder->signals);
     loop_done(&holder->loop);
     interface_free(holder->interface);

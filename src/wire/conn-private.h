@@ -39,7 +39,7 @@ struct conn {
     int fd; /* -1: ended */
     char *name;
     struct conn_peer peer;
-    struct interface *const *interfaces; /* never NULL; ended by NULL */
+    struct interface **interfaces; /* never NULL; ended by NULL */
     void *owner;
     conn_closed_fn *closed;
 

@@ -21,8 +21,6 @@ struct item {
     char text[];
 };
 
-static struct interface *const no_interfaces[] = {NULL};
-
 static void item_free(struct conn *conn, struct item *item)
 {
     conn->out_size -= item->size - item->done;
@@ -222,6 +220,20 @@ static void conn_ready(struct source *source, uint32_t events)
         free(conn);
 }
 
+/* A copy of the list, its NULL included; a list that is missing is an empty one. */
+static struct interface **interfaces_copy(struct interface *const *interfaces)
+{
+    size_t count = 0;
+    struct interface **copy;
+
+    while (interfaces && interfaces[count])
+        count++;
+    copy = alloc_zero(count + 1, sizeof(struct interface *));
+    if (count > 0)
+        memcpy(copy, interfaces, count * sizeof(struct interface *));
+    return copy;
+}
+
 static int conn_open(struct loop *loop, struct conn *conn)
 {
     struct ucred who;
@@ -241,7 +253,7 @@ int conn_new(struct loop *loop, int fd, const char *name, struct interface *cons
 
     conn->fd = fd;
     conn->name = alloc_text(name);
-    conn->interfaces = interfaces ? interfaces : no_interfaces;
+    conn->interfaces = interfaces_copy(interfaces);
     conn->owner = owner;
     conn->closed = closed;
     list_init(&conn->inbox);
@@ -270,6 +282,7 @@ void conn_free(struct conn *conn)
     fds_close(&conn->in_fds);
     buf_done(&conn->in);
     free(take_ptr(conn->name));
+    free(take_ptr(conn->interfaces));
     if (!conn->dispatching)
         free(conn);
 }

@@ -54,9 +54,9 @@ typedef void conn_closed_fn(struct conn *conn, int error);
 typedef void conn_reply_fn(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                            const struct error *error);
 
-/* Takes fd in every case, even when it fails. interfaces: NULL-terminated, borrowed; NULL: serves
- * nothing but org.varlink.service. owner: for handlers, conn_owner(). name: for log lines; copied.
- */
+/* Takes fd in every case, even when it fails. interfaces: NULL-terminated; the list is copied, what
+ * is in it is borrowed; NULL: serves nothing but org.varlink.service. owner: for handlers,
+ * conn_owner(). name: for log lines; copied. */
 int conn_new(struct loop *loop, int fd, const char *name, struct interface *const *interfaces,
              void *owner, conn_closed_fn *closed, struct conn **ret_conn);
 /* Closes without calling closed or call_on_gone()'s callback. Pending outgoing calls are dropped

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the VM tests, the demo and the benchmarks share: the guest image where the acting user can
+read it, guests put on the networks of a lib.Site, and /dev/net/tun as distributions have it.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+
+import lib
+from guest import Guest
+
+IMAGE = lib.TOP / "build" / "guest"
+CANNOT = 77  # the image script's status for "not on this machine"
+
+
+class NoImage(Exception):
+    """The guest image cannot be made here; the text says why."""
+
+
+def guest_image(user, root):
+    """Makes the guest image unless it is there; a folder with it that the user can read."""
+    done = subprocess.run([lib.TOP / "tests/vm/guest/build", IMAGE], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode == CANNOT:
+        raise NoImage(done.stderr.strip())
+    assert done.returncode == 0, f"guest/build: status {done.returncode}: {done.stderr}"
+    files = [IMAGE / name for name in ("vmlinuz", "initrd.gz")]
+    if all(user.can("test", "-r", file) for file in files):
+        return IMAGE
+    copy = root / "guest"
+    copy.mkdir(exist_ok=True)
+    for file in files:
+        shutil.copy(file, copy)
+    return copy
+
+
+def guest(site, image, name, networks=("shared",), **options):
+    """A guest of that name run by the site's vmlan; networks are the -n of vmlan run."""
+    workdir = site.root / "vm"
+    if not workdir.exists():
+        workdir.mkdir()
+        site.user.own(workdir)
+    names = [word for network in networks for word in ("-n", f"{network},name={name}")]
+    prefix = [*site.user.prefix, str(site.bin), "run", *names, "--"]
+    return Guest(name, image, workdir, prefix=prefix, env=site.env, **options)
+
+
+@contextlib.contextmanager
+def open_tun():
+    """/dev/net/tun for everybody, as distributions have it, where root runs this.
+
+    Bare machine images let only root open it. Yields the mode it had if that was another one.
+    """
+    if os.geteuid() != 0 or not os.path.exists(lib.TUN):
+        yield None
+        return
+    mode = stat.S_IMODE(os.stat(lib.TUN).st_mode)
+    if mode == 0o666:
+        yield None
+        return
+    os.chmod(lib.TUN, 0o666)
+    try:
+        yield mode
+    finally:
+        os.chmod(lib.TUN, mode)
