@@ -15,6 +15,7 @@
 #include "cli/manage.h"
 #include "cli/run.h"
 #include "cli/show.h"
+#include "network/forwarder.h"
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
@@ -28,6 +29,7 @@ static const struct role {
 } roles[] = {
     {"broker", "vmlan-broker", broker_main},
     {"holder", "vmlan-holder", holder_main},
+    {"forwarder", "vmlan-forward", forwarder_main},
 };
 
 /* A role is started by vmlan itself: vmlan --log-level L --log-format F ROLE [argument]. */

@@ -74,13 +74,14 @@ static int broker_init(struct broker *broker, struct error *error)
     int r;
 
     *broker = (struct broker){.listener = LISTEN_FD,
+                              .peers_max = peer_limit(),
                               /* set by a service manager, not by our clients */
                               .activated = getenv("LISTEN_FDNAMES") != NULL};
     list_init(&broker->peers);
     registry_init(&broker->registry, &broker->loop, networks_changed);
     fcntl(broker->listener, F_SETFD, FD_CLOEXEC);
     fcntl(broker->listener, F_SETFL, O_NONBLOCK);
-    r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
+    r = interface_new(broker_varlink, broker_methods, &broker->interfaces[0], error);
     if (r < 0)
         return r;
     r = loop_init(&broker->loop);
@@ -108,7 +109,7 @@ static void broker_done(struct broker *broker)
     timer_done(&broker->idle);
     signals_done(&broker->signals);
     loop_done(&broker->loop);
-    interface_free(broker->interface);
+    interface_free(broker->interfaces[0]);
 }
 
 int broker_main(int argc, char **argv)

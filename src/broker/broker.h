@@ -15,13 +15,13 @@
 struct broker {
     struct loop loop;
     struct signals signals;
-    struct interface *interface;
+    struct interface *interfaces[2]; /* ours, NULL; connections borrow this */
     struct registry registry;
     int listener;   /* owned */
     bool activated; /* the service manager owns the socket's path */
     struct source listening;
     struct list peers;
-    unsigned peer_count;
+    unsigned peer_count, peers_max;
     struct timer idle;
 };
 

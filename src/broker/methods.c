@@ -12,6 +12,7 @@
 #include "broker/peer.h"
 #include "network/address.h"
 #include "network/leases.h"
+#include "network/port.h"
 
 /* One request that waits for a holder's answer. */
 struct asked {
@@ -160,9 +161,16 @@ static void attached(void *context, json_t *reply, int *fds, size_t fd_count, bo
 static void call_attach(struct call *call)
 {
     json_t *parameters = call_parameters(call), *port, *queues = given(parameters, "queues");
-    struct network *network = take_network(call, "Attach", true);
     static const char *const passed[] = {"name", "mac", "ip"};
+    struct network *network;
+    struct port wanted;
+    struct error error;
 
+    if (port_parse(parameters, &wanted, &error) < 0) { /* before a network starts for it */
+        fail(call, &error);
+        return;
+    }
+    network = take_network(call, "Attach", true);
     if (!network)
         return;
     port = json_pack("{ss sI sI}", "backend", text_of(parameters, "backend", "tap"), "queues",

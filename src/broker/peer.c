@@ -5,18 +5,35 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 
-enum { PEERS_MAX = 512 };
+enum { PEERS_MAX = 512, DESCRIPTORS = 4096 };
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5, include/uapi/asm-generic/socket.h */
 #endif
+
+/* Half of the descriptors stays for networks and for what requests carry: without one a broker
+ * can't take a connection to refuse it, and would lose those that come with a holder's answer. */
+unsigned peer_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return PEERS_MAX / 2;
+    if (limit.rlim_cur < DESCRIPTORS) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur / 2 < PEERS_MAX ? (unsigned)limit.rlim_cur / 2 : PEERS_MAX;
+}
 
 struct peer *call_peer(struct call *call)
 {
@@ -50,11 +67,11 @@ static void refuse(int fd, const char *text)
 }
 
 static const char refuse_uid[] =
-    "{\"error\":\"io.vmlan.Broker.PermissionDenied\",\"parameters\":{\"field\":\"\",\"reason\":"
+    "{\"error\":\"io.vmlan.Broker.PermissionDenied\",\"parameters\":{\"reason\":"
     "\"this broker serves another user\",\"hint\":\"run vmlan as that user, or start a network of "
     "your own\"}}";
 static const char refuse_full[] =
-    "{\"error\":\"io.vmlan.Broker.LimitReached\",\"parameters\":{\"field\":\"\",\"reason\":"
+    "{\"error\":\"io.vmlan.Broker.LimitReached\",\"parameters\":{\"reason\":"
     "\"too many connections to this broker\",\"hint\":\"close some and try again\"}}";
 
 static int peer_allowed(struct broker *broker, int fd, struct ucred *ret_peer)
@@ -68,7 +85,7 @@ static int peer_allowed(struct broker *broker, int fd, struct ucred *ret_peer)
         refuse(fd, refuse_uid);
         return -EPERM;
     }
-    if (broker->peer_count >= PEERS_MAX) {
+    if (broker->peer_count >= broker->peers_max) {
         log_warn(NULL, "refused a connection: %u are open", broker->peer_count);
         refuse(fd, refuse_full);
         return -EUSERS;
@@ -78,7 +95,6 @@ static int peer_allowed(struct broker *broker, int fd, struct ucred *ret_peer)
 
 void peer_accept(struct broker *broker, int fd)
 {
-    struct interface *const interfaces[] = {broker->interface, NULL};
     OWN(fd) int owned = fd;
     struct ucred credentials;
     struct peer *peer;
@@ -88,7 +104,7 @@ void peer_accept(struct broker *broker, int fd)
     peer = alloc_new(struct peer);
     peer->broker = broker;
     snprintf(peer->name, sizeof(peer->name), "peer %d", (int)credentials.pid);
-    if (conn_new(&broker->loop, take_fd(&owned), peer->name, interfaces, peer, peer_closed,
+    if (conn_new(&broker->loop, take_fd(&owned), peer->name, broker->interfaces, peer, peer_closed,
                  &peer->conn) < 0) {
         free(peer);
         return;
@@ -129,6 +145,8 @@ int peer_same_executable(const struct peer *peer, struct error *error)
         return 0;
     error_set(error, -EPERM, ERROR_PERMISSION,
               "the namespaces of a network are handed only to the vmlan that runs this broker");
-    error_hint(error, "use vmlan exec; after an upgrade: vmlan service restart");
+    error_hint(error,
+               "use vmlan exec; if vmlan was upgraded: kill %d, networks go on with a new broker",
+               (int)getpid());
     return -EPERM;
 }

@@ -11,6 +11,8 @@ struct peer {
     char name[32]; /* "peer PID", for log lines */
 };
 
+/* How many a broker may have; raises what this process may open, as far as it is allowed to. */
+unsigned peer_limit(void);
 /* Takes fd. A peer that may not speak to this broker gets one error and is closed. */
 void peer_accept(struct broker *broker, int fd);
 void peer_free(struct peer *peer);

@@ -62,6 +62,11 @@ struct error *check_fault_key(struct check *check, const char *format, ...)
     return fault;
 }
 
+void check_error(struct check *check, const struct error *error)
+{
+    error_hint(check_fault(check, "%s", error->reason), "%s", error->hint);
+}
+
 char *check_place(const struct check *check, const char *pointer, char text[CHECK_PLACE_SIZE])
 {
     text[0] = '\0';

@@ -28,6 +28,9 @@ struct error *check_fault(struct check *check, const char *format, ...)
 struct error *check_fault_key(struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same with the reason and hint of an error that has no place yet. */
+void check_error(struct check *check, const struct error *error);
+
 #define CHECK_PLACE_SIZE 256
 /* The place of another value, to name it in a message. Returns text. */
 char *check_place(const struct check *check, const char *pointer, char text[CHECK_PLACE_SIZE]);

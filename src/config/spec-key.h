@@ -34,3 +34,8 @@ extern const struct spec_type spec_reservations;
 void reservation_check_subnet(struct check *check, const struct spec *spec);
 /* dhcp-option.c: `dhcpOptions`. */
 extern const struct spec_type spec_dhcp_options;
+/* forwards.c: `forwards`, and what can only be judged once the subnets are known. */
+extern const struct spec_type spec_forwards;
+void forwards_check_subnet(struct check *check, const struct spec *spec);
+/* egress.c: `egress`. */
+extern const struct spec_type spec_egress_type;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of a network's keys, and all that follows from it; see spec.h. Lists of mappings have
- * files of their own: reservation.c and dhcp-option.c.
+ * files of their own: reservation.c, dhcp-option.c, forwards.c, egress.c.
  */
 #include "config/spec.h"
 
@@ -149,6 +149,9 @@ static const struct spec_key spec_keys[] = {
     {"subnet6", &spec_subnet6, FIELD(subnet6), 0, 0},
     {"reservations", &spec_reservations, FIELD(reservations), 0, 0},
     {"dhcpOptions", &spec_dhcp_options, FIELD(dhcp_options), 0, 0},
+    {"hostLoopback", &spec_boolean, FIELD(host_loopback), 0, 0},
+    {"forwards", &spec_forwards, FIELD(forwards), 0, 0},
+    {"egress", &spec_egress_type, FIELD(egress), 0, 0},
     {"isolated", &spec_boolean, FIELD(isolated), 0, 0},
     {"linger", &spec_number, FIELD(linger), 0, 86400},
 };
@@ -187,6 +190,7 @@ static void spec_parse(struct check *check, const json_t *configuration, struct 
     /* A subnet that was given and refused has been complained about already. */
     if (spec->subnet.prefix || !check_given(configuration, "subnet"))
         reservation_check_subnet(check, spec);
+    forwards_check_subnet(check, spec);
 }
 
 static void spec_parse_name(struct check *check, const char *name, struct spec *spec)
@@ -277,6 +281,9 @@ void spec_done(struct spec *spec)
         free(spec->dhcp_options[i].value);
     free(spec->reservations);
     free(spec->dhcp_options);
+    free(spec->forwards);
+    free(spec->egress.allowed.entries);
+    free(spec->egress.denied.entries);
     *spec = (struct spec){0};
 }
 

@@ -12,10 +12,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "config/forward.h"
 
 #define SPEC_NAME_MAX         32 /* a DNS label and a directory name */
 #define SPEC_RESERVATIONS_MAX 256
 #define SPEC_DHCP_OPTIONS_MAX 32
+#define SPEC_EGRESS_MAX       256   /* entries of each list */
 #define SPEC_MTU_MIN          1280  /* RFC 8200, 5 */
 #define SPEC_MTU_MAX          65521 /* a tap's: 65535 less the Ethernet header, drivers/net/tun.c */
 
@@ -42,10 +44,32 @@ struct spec_dhcp_option {
     char *value;   /* as dnsmasq takes it (dhcp-option), without newlines */
 };
 
+/* Destinations outside of the network. */
+struct spec_egress_entry {
+    int family; /* AF_INET, AF_INET6, or AF_UNSPEC: every address of both */
+    union {
+        struct subnet4 v4; /* prefix 0 to 32 */
+        struct subnet6 v6; /* prefix 0 to 128 */
+    } subnet;
+    int protocol; /* IPPROTO_TCP, IPPROTO_UDP; 0: every protocol (with ports: both of these) */
+    struct ports ports; /* of the destination; first 0: every port */
+};
+
+/* What guests may reach. An entry of the list that is named as the default is an exception from the
+ * other list and so counts first: with default allow, `allow` before `deny`; with deny, `deny`
+ * before `allow`; what no entry matches goes by default. */
+struct spec_egress {
+    bool deny; /* by default */
+    struct spec_egress_list {
+        struct spec_egress_entry *entries;
+        size_t count;
+    } allowed, denied;
+};
+
 struct spec {
     char name[SPEC_NAME_MAX + 1];
     enum spec_mode mode;
-    bool dhcp, dns_proxy, nat44, nat66, router_advertisement, isolated;
+    bool dhcp, dns_proxy, nat44, nat66, router_advertisement, isolated, host_loopback;
     unsigned mtu;    /* bytes */
     unsigned linger; /* seconds without a port before the network ends */
     struct subnet4 subnet;
@@ -54,6 +78,9 @@ struct spec {
     size_t reservation_count;
     struct spec_dhcp_option *dhcp_options;
     size_t dhcp_option_count;
+    struct forward *forwards;
+    size_t forward_count;
+    struct spec_egress egress;
 };
 
 /* All that is wrong with an input, in order; at most FAULTS_MAX are kept, all are counted. */
@@ -86,6 +113,9 @@ json_t *spec_to_json(const struct spec *spec);
 /* The keys in which wanted, as far as it was given explicitly, differs from running; a new array of
  * strings. wanted: a configuration object (already checked) or NULL. */
 json_t *spec_differs(const struct spec *running, const json_t *wanted);
+/* "10.0.0.0/8:443/tcp", canonical. Returns text. */
+#define SPEC_EGRESS_TEXT_SIZE 80
+char *spec_egress_text(const struct spec_egress_entry *entry, char text[SPEC_EGRESS_TEXT_SIZE]);
 void spec_done(struct spec *spec);
 static inline void own_spec(struct spec *spec)
 {

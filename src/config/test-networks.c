@@ -12,7 +12,7 @@
 
 #define KEYS                                                                          \
     "mode, dhcp, dnsProxy, mtu, nat44, nat66, routerAdvertisement, subnet, subnet6, " \
-    "reservations, dhcpOptions, isolated, linger"
+    "reservations, dhcpOptions, hostLoopback, forwards, egress, isolated, linger"
 
 /* A text, and all lines it is answered with. The source is called F. */
 static const struct {
@@ -94,8 +94,8 @@ static const struct {
      "F:2:7: a: unknown key \"dhpc\"; did you mean dhcp? Known keys: " KEYS "\n"},
     {"vmnet:\n"
      "  a:\n"
-     "    forwards: []\n",
-     "F:3:5: a: unknown key \"forwards\"; known keys: " KEYS "\n"},
+     "    captures: []\n",
+     "F:3:5: a: unknown key \"captures\"; known keys: " KEYS "\n"},
     {"vmnet:\n"
      "  a: {linger: -1}\n",
      "F:2:15: linger: -1 is too small; use 0 to 86400\n"},
@@ -304,6 +304,86 @@ static const struct {
      "F:8:25: dhcpOptions[4].value: -1 is too small; use 0 to 4294967295\n"
      "F:9:25: dhcpOptions[5].value: 1.5 is not a string; write it in quotes: \"1.5\"\n"},
     {"vmnet:\n"
+     "  a:\n"
+     "    subnet: 10.0.0.0/24\n"
+     "    hostLoopback: 1\n"
+     "    forwards:\n"
+     "    - 8080:web\n"
+     "    - 8080:web:80\n"
+     "    - {listen: 8080, to: \"web:80\"}\n"
+     "    - {listen: 8081, to: web, protocol: sctp}\n"
+     "    - {listen: 0, from: x}\n"
+     "    - 5\n"
+     "    - 80:10.0.1.1:80\n"
+     "    - {listen: true, to: 9}\n"
+     "    - {listen: 80-81, to: \"web:80-82\"}\n",
+     "F:4:19: hostLoopback: 1 is not a boolean; write true\n"
+     "F:6:7: forwards[0]: \"8080:web\" is not a forward; write [ADDRESS:]PORT:GUEST:PORT, such as "
+     "8080:web:80 or 127.0.0.1:5353:ns:53/udp\n"
+     "F:9:26: forwards[3].to: \"web\" is not a guest and port; write GUEST:PORT, such as web:80\n"
+     "F:9:41: forwards[3].protocol: \"sctp\" is not a protocol; use tcp or udp\n"
+     "F:10:16: forwards[4].listen: \"0\" is not a port; use 1 to 65535, or a range such as "
+     "8000-8010\n"
+     "F:10:19: forwards[4]: unknown key \"from\"; known keys: listen, to, protocol\n"
+     "F:10:7: forwards[4]: to is missing; add to: VALUE\n"
+     "F:11:7: forwards[5]: 5 is not a forward; write [ADDRESS:]PORT:GUEST:PORT, such as "
+     "8080:web:80\n"
+     "F:13:16: forwards[7].listen: true is not a string; write it in quotes: \"true\"\n"
+     "F:13:26: forwards[7].to: 9 is not a string; write it in quotes: \"9\"\n"
+     "F:14:7: forwards[8]: 80-81 and 80-82 are not equally many ports; give both ranges the same "
+     "length\n"
+     "F:8:7: forwards[2]: 127.0.0.1:8080 is taken by the forward at F:7:7; listen on another port "
+     "or address\n"
+     "F:12:7: forwards[6]: 10.0.1.1 can't be a guest's address in 10.0.0.0/24; write the guest's "
+     "name, or an address that it has there\n"},
+    {"vmnet:\n"
+     "  a:\n"
+     "    forwards:\n"
+     "    - 1-1024:a:1-1024\n"
+     "    - 1025-2048:a:1-1024\n"
+     "    - 2049-3072:a:1-1024\n"
+     "    - 3073-4096:a:1-1024\n"
+     "    - 4097:a:1\n"
+     "  b: {forwards: 80:web:80}\n",
+     "F:4:5: forwards: 4097 ports are too many; at most 4096 are possible\n"
+     "F:9:17: forwards: \"80:web:80\" is not a list; begin each entry with \"- \"\n"},
+    {"vmnet:\n"
+     "  a:\n"
+     "    egress:\n"
+     "      default: none\n"
+     "      allow: [10.0.0.1/8, 10.0.0.0/8:0, 10.0.0.0/8/icmp, example.org, 5]\n"
+     "      deny:\n"
+     "      - 10.0.0.0/33\n"
+     "      - \"[fd00::/8]443\"\n"
+     "      - \"[fd00::1/8]:443\"\n"
+     "      - 10.0.0.0/8:443:5\n"
+     "      alow: []\n"
+     "  b: {egress: {allow: [10.0.0.0/8]}}\n"
+     "  c: {egress: {default: deny, deny: [\"*\"]}}\n"
+     "  d: {egress: [10.0.0.0/8]}\n"
+     "  e: {egress: {deny: \"*\"}}\n",
+     "F:4:16: egress.default: \"none\" is not a default; use allow or deny\n"
+     "F:5:15: egress.allow[0]: \"10.0.0.1/8\" has host bits set; write 10.0.0.0/8\n"
+     "F:5:27: egress.allow[1]: \"0\" is not a port; use 1 to 65535, or a range such as 8000-8010\n"
+     "F:5:41: egress.allow[2]: \"icmp\" is not a protocol; use /tcp or /udp, or neither for both\n"
+     "F:5:58: egress.allow[3]: \"example.org\" is not a destination; write "
+     "CIDR[:PORT[-PORT]][/tcp|/udp], such as 10.0.0.0/8:443 or [2001:db8::/32]:53/udp\n"
+     "F:5:71: egress.allow[4]: 5 is not a string; write it in quotes: \"5\"\n"
+     "F:7:9: egress.deny[0]: \"10.0.0.0/33\" is not a destination; write "
+     "CIDR[:PORT[-PORT]][/tcp|/udp], such as 10.0.0.0/8:443 or [2001:db8::/32]:53/udp\n"
+     "F:8:9: egress.deny[1]: \"[fd00::/8]443\" is not a destination; write "
+     "CIDR[:PORT[-PORT]][/tcp|/udp], such as 10.0.0.0/8:443 or [2001:db8::/32]:53/udp\n"
+     "F:9:9: egress.deny[2]: \"fd00::1/8\" has host bits set; write fd00::/8\n"
+     "F:10:9: egress.deny[3]: \"10.0.0.0/8:443:5\" is not a destination; write "
+     "CIDR[:PORT[-PORT]][/tcp|/udp], such as 10.0.0.0/8:443 or [2001:db8::/32]:53/udp\n"
+     "F:11:7: egress: unknown key \"alow\"; did you mean allow? Known keys: default, allow, deny\n"
+     "F:12:23: egress.allow: has no effect: everything is allowed anyway; add default: deny, or "
+     "what to deny\n"
+     "F:13:37: egress.deny: has no effect: everything is denied anyway; add default: allow, or "
+     "what to allow\n"
+     "F:14:15: egress: a list is not a mapping; write the settings below it, as KEY: VALUE\n"
+     "F:15:22: egress.deny: \"*\" is not a list; begin each entry with \"- \"\n"},
+    {"vmnet:\n"
      "  a: {subnet: 10.0.0.0/8, subnet6: \"fd00:1::/64\"}\n"
      "  b: {subnet: 10.9.0.0/16}\n"
      "  c: {subnet6: \"fd00:1:0::/64\"}\n",
@@ -493,6 +573,13 @@ static const struct {
      "{\"mac\":\"52:54:00:00:00:02\",\"ip\":\"10.0.0.254\"}],"
      "\"dhcpOptions\":[{\"code\":42,\"value\":\"10.0.0.1,10.0.0.2\"},"
      "{\"code\":67,\"value\":\"boot\\\\x86\"},{\"code\":2,\"value\":3600}]}}"},
+    {"vmnet:\n  a:\n    hostLoopback: true\n    forwards:\n    - 8080:web:80\n"
+     "    - {listen: 8443, to: \"10.0.0.2:443\", protocol: tcp}\n"
+     "    egress:\n      default: deny\n      allow: [10.0.0.0/8, '*:53']\n",
+     false, "F",
+     "{\"a\":{\"hostLoopback\":true,\"forwards\":[\"8080:web:80\",{\"listen\":8443,"
+     "\"to\":\"10.0.0.2:443\",\"protocol\":\"tcp\"}],\"egress\":{\"default\":\"deny\","
+     "\"allow\":[\"10.0.0.0/8\",\"*:53\"]}}}"},
 };
 
 static void test_right(void)

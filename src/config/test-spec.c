@@ -46,19 +46,27 @@ static void check_canonical(const char *json, const char *expected)
     CHECK_TEXT(text, expected);
 }
 
+#define NO_UPLINK                             \
+    "\"hostLoopback\":false,\"forwards\":[]," \
+    "\"egress\":{\"default\":\"allow\",\"allow\":[],\"deny\":[]},"
+
 static void test_canonical(void)
 {
     static const char defaults[] =
         "{\"mode\":\"shared\",\"dhcp\":true,\"dnsProxy\":true,\"mtu\":1500,\"nat44\":true,"
-        "\"nat66\":true,\"routerAdvertisement\":true,\"reservations\":[],\"dhcpOptions\":[],"
-        "\"isolated\":false,\"linger\":60}";
+        "\"nat66\":true,\"routerAdvertisement\":true,\"reservations\":[],\"dhcpOptions\":[]"
+        "," NO_UPLINK "\"isolated\":false,\"linger\":60}";
     static const char full[] =
         "{\"mode\":\"host\",\"dhcp\":false,\"dnsProxy\":false,\"mtu\":9000,\"nat44\":false,"
         "\"nat66\":false,\"routerAdvertisement\":false,\"subnet\":\"10.7.0.0/16\","
         "\"subnet6\":\"fd00:7::/64\",\"reservations\":[{\"name\":\"Web-1\","
         "\"mac\":\"52:54:00:00:00:0a\",\"ip\":\"10.7.0.9\"},{\"mac\":\"52:54:00:00:00:0b\","
         "\"ip\":\"10.7.1.0\"}],\"dhcpOptions\":[{\"code\":42,\"value\":\"10.7.0.1\"},"
-        "{\"code\":2,\"value\":\"3600\"}],\"isolated\":true,\"linger\":0}";
+        "{\"code\":2,\"value\":\"3600\"}],\"hostLoopback\":true,"
+        "\"forwards\":[\"127.0.0.1:8080:web:80/tcp\",\"[::1]:53-54:10.7.0.9:1053-1054/udp\"],"
+        "\"egress\":{\"default\":\"deny\",\"allow\":[\"10.0.0.0/8:443/tcp\","
+        "\"[2001:db8::/32]:53\",\"2001:db8::1/128/udp\"],\"deny\":[\"*:25\"]},"
+        "\"isolated\":true,\"linger\":0}";
 
     check_canonical(NULL, defaults);
     check_canonical("null", defaults);
@@ -69,7 +77,7 @@ static void test_canonical(void)
     check_canonical("{\"subnet6\": \"FD00:0:0:0::/64\"}",
                     "{\"mode\":\"shared\",\"dhcp\":true,\"dnsProxy\":true,\"mtu\":1500,"
                     "\"nat44\":true,\"nat66\":true,\"routerAdvertisement\":true,"
-                    "\"subnet6\":\"fd00::/64\",\"reservations\":[],\"dhcpOptions\":[],"
+                    "\"subnet6\":\"fd00::/64\",\"reservations\":[],\"dhcpOptions\":[]," NO_UPLINK
                     "\"isolated\":false,\"linger\":60}");
 }
 
@@ -118,7 +126,7 @@ static void test_request_faults(void)
         "Attach.configuration/mtu: mtu: 1 is too small; use 1280 to 65521\n"
         "Attach.configuration/mtuu: lab: unknown key \"mtuu\"; did you mean mtu? Known keys: "
         "mode, dhcp, dnsProxy, mtu, nat44, nat66, routerAdvertisement, subnet, subnet6, "
-        "reservations, dhcpOptions, isolated, linger\n"
+        "reservations, dhcpOptions, hostLoopback, forwards, egress, isolated, linger\n"
         "Attach.configuration/reservations/0/mac: reservations[0].mac: 5 is not a MAC "
         "address; write six bytes, such as 52:54:00:12:34:56\n"
         "Attach.configuration: lab: a list is not a mapping; write the settings below it, as "
@@ -168,6 +176,13 @@ static const struct {
      " \"reservations\": [{\"mac\": \"52:54:00:00:00:01\", \"ip\": \"10.0.0.9\"}],"
      " \"dhcpOptions\": [{\"code\": 42, \"value\": 1}]}",
      "[\"mode\",\"nat44\",\"subnet\",\"reservations\",\"dhcpOptions\",\"linger\"]"},
+    {"{}",
+     "{\"hostLoopback\": true, \"forwards\": [\"80:web:80\"], \"egress\": {\"deny\": [\"*\"]}}",
+     "[\"hostLoopback\",\"forwards\",\"egress\"]"},
+    {"{\"forwards\": [\"80:web:80\"], \"egress\": {\"deny\": [\"1.2.3.4\"]}}",
+     "{\"forwards\": [{\"to\": \"web:80\", \"listen\": 80}],"
+     " \"egress\": {\"deny\": [\"1.2.3.4/32\"], \"default\": \"allow\"}}",
+     "[]"},
     {"{\"dhcpOptions\": [{\"code\": 42, \"value\": \"1\"}]}",
      "{\"dhcpOptions\": [{\"value\": 1, \"code\": 42}]}", "[]"},
 };
@@ -186,6 +201,152 @@ static void test_differs(void)
         text = json_dumps(differs, JSON_COMPACT);
         CHECK_TEXT(text, differences[i].differs);
     }
+}
+
+/* What is written, and its canonical form; or "" and what is wrong with it. */
+static const struct {
+    const char *text, *canonical, *wrong;
+} forwards[] = {
+    {"8080:web:80", "127.0.0.1:8080:web:80/tcp", ""},
+    {"1:0:65535/udp", "127.0.0.1:1:0:65535/udp", ""},
+    {"0.0.0.0:8000-8010:10.0.0.2:0-10", "", "\"0-10\" is not a port"},
+    {"0.0.0.0:8000-8010:10.0.0.2:80-90/tcp", "0.0.0.0:8000-8010:10.0.0.2:80-90/tcp", ""},
+    {"127.0.0.5:22:Web-1:22", "127.0.0.5:22:Web-1:22/tcp", ""},
+    {"[::1]:80:[FD00:0::9]:80", "[::1]:80:[fd00::9]:80/tcp", ""},
+    {"[::]:80-80:web:80", "[::]:80:web:80/tcp", ""},
+    {"80:[fd00::9]:80/udp", "127.0.0.1:80:[fd00::9]:80/udp", ""},
+    {"", "", "\"\" is not a forward"},
+    {"/tcp", "", "\"/tcp\" is not a forward"},
+    {"80", "", "\"80\" is not a forward"},
+    {"web:80", "", "\"web:80\" is not a forward"},
+    {"80:web:", "", "\"\" is not a port"},
+    {":80:web:80", "", "\":80\" is not an address and port to listen on"},
+    {"80::80", "", "\":80\" is not a guest and port"},
+    {"80:80:web", "", "\"web\" is not a port"},
+    {"0:web:80", "", "\"0\" is not a port"},
+    {"65536:web:80", "", "\"65536\" is not a port"},
+    {"080:web:80", "", "\"080\" is not a port"},
+    {"9-8:web:9-8", "", "\"9-8\" is not a port"},
+    {"8-:web:8", "", "\"8-\" is not a port"},
+    {" 80:web:80", "", "\" 80\" is not a port"},
+    {"80:web:80/", "", "\"\" is not a protocol"},
+    {"80:web:80/TCP", "", "\"TCP\" is not a protocol"},
+    {"80:web:80/tcp/udp", "", "\"80/tcp\" is not a port"},
+    {"80-81:web:80", "", "80-81 and 80 are not equally many ports"},
+    {"1-1025:web:1-1025", "", "\"1-1025\" are too many ports"},
+    {"localhost:80:web:80", "", "\"localhost\" is not an IPv4 address"},
+    {"[127.0.0.1]:80:web:80", "", "\"127.0.0.1\" is not an IPv6 address"},
+    {"::1:80:web:80", "", "\"::1\" is not an IPv4 address"},
+    {"[::1:80:web:80", "", "\"[::1:80:web:80\" is not a forward"},
+    {"[fe80::1]:80:web:80", "", "\"fe80::1\" is a link-local address"},
+    {"[::ffff:127.0.0.1]:80:web:80", "", "\"::ffff:127.0.0.1\" is an IPv4 address in IPv6 form"},
+    {"224.0.0.1:80:web:80", "", "\"224.0.0.1\" is a multicast or reserved address"},
+    {"[ff02::1]:80:web:80", "", "\"ff02::1\" is a multicast address"},
+    {"80:web.lab.internal:80", "",
+     "\"web.lab.internal\" is neither a guest's name nor its address"},
+    {"80:[web]:80", "", "\"web\" is neither a guest's name nor its address"},
+    {"80:-web:80", "", "\"-web\" can't be the name of a guest"},
+    {"80:fd00::9:80", "", "\"80:fd00\" is not an IPv4 address"},
+};
+
+static void test_forwards(void)
+{
+    char listen[FORWARD_TEXT_SIZE], to[FORWARD_TEXT_SIZE], text[FORWARD_TEXT_SIZE];
+    struct forward forward, again;
+    struct error error;
+
+    for (size_t i = 0; i < ARRAY_SIZE(forwards); i++) {
+        int r = forward_parse(forwards[i].text, &forward, &error);
+
+        CHECK_TEXT(r < 0 ? error.reason : "", forwards[i].wrong);
+        CHECK_TEXT(r < 0 ? "" : forward_text(&forward, text), forwards[i].canonical);
+        CHECK(r == 0 || error.hint[0]);
+        if (r < 0)
+            continue;
+        CHECK_INT(forward_parse(text, &again, &error), 0);
+        CHECK(memcmp(&forward, &again, sizeof(again)) == 0);
+    }
+    CHECK_INT(forward_parse("[::1]:80:[fd00::9]:81/udp", &forward, &error), 0);
+    CHECK_TEXT(forward_listen_text(&forward, listen), "[::1]:80");
+    CHECK_TEXT(forward_to_text(&forward, to), "[fd00::9]:81");
+    CHECK(forward.family == AF_INET6 && forward.protocol == IPPROTO_UDP);
+    CHECK(forward.ports.first == 80 && forward.guest_ports.last == 81);
+    CHECK_TEXT(forward.guest, "fd00::9");
+}
+
+static void test_forward_overlaps(void)
+{
+    static const struct {
+        const char *a, *b;
+        bool overlap;
+    } pairs[] = {
+        {"80:web:80", "80:web:80", true},
+        {"80:web:80", "81:web:80", false},
+        {"80:web:80", "80:web:80/udp", false},
+        {"80-90:web:80-90", "127.0.0.1:90-99:b:1-10", true},
+        {"80:web:80", "127.0.0.2:80:web:80", false},
+        {"0.0.0.0:80:web:80", "127.0.0.2:80:web:80", true},
+        {"[::1]:80:web:80", "80:web:80", false},
+        {"[::]:80:web:80", "0.0.0.0:80:web:80", false},
+        {"[::]:80:web:80", "[::1]:80:web:80", true},
+        {"[::2]:80:web:80", "[::1]:80:web:80", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        struct forward a, b;
+
+        CHECK_INT(forward_parse(pairs[i].a, &a, NULL), 0);
+        CHECK_INT(forward_parse(pairs[i].b, &b, NULL), 0);
+        CHECK_INT(forward_overlaps(&a, &b), pairs[i].overlap);
+        CHECK_INT(forward_overlaps(&b, &a), pairs[i].overlap);
+    }
+}
+
+static void test_forward_guests(void)
+{
+    static const struct {
+        const char *text;
+        bool possible;
+    } guests[] = {
+        {"80:web:80", true},          {"80:10.7.0.2:80", true},   {"80:10.7.0.254:80", true},
+        {"80:10.7.0.0:80", false},    {"80:10.7.0.1:80", false},  {"80:10.7.0.255:80", false},
+        {"80:10.7.1.2:80", false},    {"80:127.0.0.1:80", false}, {"80:[fd00:7::9]:80", true},
+        {"80:[fd00:8::9]:80", false}, {"80:[::1]:80", false},
+    };
+    OWN(spec) struct spec spec = {0}, open = {0};
+    OWN(buf) struct buf lines = BUF_NULL;
+
+    CHECK_INT(parse("{\"subnet\":\"10.7.0.0/24\",\"subnet6\":\"fd00:7::/64\"}", &spec, &lines), 0);
+    CHECK_INT(parse("{}", &open, &lines), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+        struct forward forward;
+
+        CHECK_INT(forward_parse(guests[i].text, &forward, NULL), 0);
+        CHECK_INT(forward_check_guest(&forward, &spec, NULL) == 0, guests[i].possible);
+        CHECK_INT(forward_check_guest(&forward, &open, NULL), 0);
+    }
+}
+
+static void test_egress(void)
+{
+    OWN(spec) struct spec spec = {0};
+    OWN(buf) struct buf lines = BUF_NULL;
+    const struct spec_egress_entry *entries;
+
+    CHECK_INT(parse("{\"egress\":{\"default\":\"deny\",\"allow\":[\"*\",\"10.0.0.0/8/udp\","
+                    "\"[2001:db8::/32]:1-2/tcp\",\"0.0.0.0/0:443\",\"::/0\",\"[fd00::1]\"]}}",
+                    &spec, &lines),
+              0);
+    CHECK(spec.egress.deny && spec.egress.allowed.count == 6 && spec.egress.denied.count == 0);
+    entries = spec.egress.allowed.entries;
+    CHECK(entries[0].family == AF_UNSPEC && !entries[0].protocol && !entries[0].ports.first);
+    CHECK(entries[1].family == AF_INET && entries[1].protocol == IPPROTO_UDP);
+    CHECK(entries[1].subnet.v4.prefix == 8 && !entries[1].ports.first);
+    CHECK(entries[2].family == AF_INET6 && entries[2].protocol == IPPROTO_TCP);
+    CHECK(entries[2].subnet.v6.prefix == 32 && entries[2].ports.last == 2);
+    CHECK(entries[3].subnet.v4.prefix == 0 && entries[3].ports.first == 443);
+    CHECK(entries[4].family == AF_INET6 && entries[4].subnet.v6.prefix == 0);
+    CHECK_INT(entries[5].subnet.v6.prefix, 128);
 }
 
 static void test_names(void)
@@ -298,6 +459,10 @@ static const struct test tests[] = {
     {"faults of a request carry its fields", test_request_faults},
     {"faults are counted beyond what is kept, lists are limited", test_limits},
     {"only what was asked for and differs is named", test_differs},
+    {"forwards, right and wrong", test_forwards},
+    {"forwards that can't listen together", test_forward_overlaps},
+    {"guests that forwards can lead to", test_forward_guests},
+    {"destinations of egress", test_egress},
     {"names of networks and guests", test_names},
     {"IPv4 subnets", test_subnet},
     {"IPv6 subnets", test_subnet6},

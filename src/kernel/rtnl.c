@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See rtnl.h. */
-#include "kernel/rtnl.h"
+/* See rtnl.h: the socket, and links. */
+#include "kernel/rtnl-private.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -23,14 +21,6 @@ struct rtnl {
     unsigned sequence;
     char kernel_says[256];    /* text of the last extended ack, "" if none */
     char buffer[RTNL_BUFFER]; /* of the answer being read */
-};
-
-/* One request under way: what libmnl hands to every callback. */
-struct query {
-    struct rtnl *rtnl;
-    rtnl_link_fn *on_link;
-    rtnl_route_fn *on_route;
-    void *context;
 };
 
 int rtnl_open(struct rtnl **ret, struct error *error)
@@ -91,8 +81,7 @@ static int on_answer(const struct nlmsghdr *message, void *data)
 /* Only the answer is ours to handle; the end of a dump (NLMSG_DONE) is libmnl's. */
 static mnl_cb_t control_calls[] = {[NLMSG_ERROR] = on_answer};
 
-/* Sends message and reads until the kernel's answer or the end of the dump. */
-static int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
+int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
 {
     struct rtnl *rtnl = query->rtnl;
     unsigned port = mnl_socket_get_portid(rtnl->socket);
@@ -116,9 +105,8 @@ static int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_
     return r < 0 ? -errno : 0;
 }
 
-/* A request that changes something; what: "add bridge br0", for the message. */
-static int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error,
-                  const char *what, const char *object)
+int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
+           const char *object)
 {
     struct query query = {.rtnl = rtnl};
     int r = query_run(&query, message, NULL);
@@ -130,9 +118,6 @@ static int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *err
         error_hint(error, "the kernel says: %s", rtnl->kernel_says);
     return r;
 }
-
-/* Room for any request made here: the largest holds two links and an alias. */
-#define REQUEST_SIZE 1024
 
 static struct nlmsghdr *link_message(char *buffer, uint16_t type, uint16_t flags, int ifindex,
                                      const struct rtnl_link *link)
@@ -243,59 +228,6 @@ int rtnl_delete_link(struct rtnl *rtnl, int ifindex, struct error *error)
     return change(rtnl, message, error, "delete link", number);
 }
 
-static size_t address_size(int family)
-{
-    return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
-}
-
-int rtnl_add_address(struct rtnl *rtnl, int ifindex, int family, const void *address,
-                     unsigned prefix, struct error *error)
-{
-    char buffer[REQUEST_SIZE] = {0}, text[INET6_ADDRSTRLEN];
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-
-    message->nlmsg_type = RTM_NEWADDR;
-    message->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-    info->ifa_family = (uint8_t)family;
-    info->ifa_prefixlen = (uint8_t)prefix;
-    info->ifa_index = (uint32_t)ifindex;
-    mnl_attr_put(message, IFA_LOCAL, address_size(family), address);
-    mnl_attr_put(message, IFA_ADDRESS, address_size(family), address);
-    if (family == AF_INET6)
-        mnl_attr_put_u32(message, IFA_FLAGS, IFA_F_NODAD);
-    else if (prefix < 31)
-        mnl_attr_put_u32(message, IFA_BROADCAST,
-                         *(const uint32_t *)address | htonl(0xffffffffU >> prefix));
-    inet_ntop(family, address, text, sizeof(text));
-    return change(rtnl, message, error, "set address", text);
-}
-
-int rtnl_set_route(struct rtnl *rtnl, int ifindex, int family, const void *destination,
-                   unsigned prefix, const void *gateway, struct error *error)
-{
-    char buffer[REQUEST_SIZE] = {0}, text[INET6_ADDRSTRLEN] = "default";
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    struct rtmsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-
-    message->nlmsg_type = RTM_NEWROUTE;
-    message->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
-    info->rtm_family = (uint8_t)family;
-    info->rtm_dst_len = (uint8_t)prefix;
-    info->rtm_table = RT_TABLE_MAIN;
-    info->rtm_protocol = RTPROT_STATIC;
-    info->rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-    info->rtm_type = RTN_UNICAST;
-    if (destination) {
-        mnl_attr_put(message, RTA_DST, address_size(family), destination);
-        inet_ntop(family, destination, text, sizeof(text));
-    }
-    if (gateway)
-        mnl_attr_put(message, RTA_GATEWAY, address_size(family), gateway);
-    mnl_attr_put_u32(message, RTA_OIF, (uint32_t)ifindex);
-    return change(rtnl, message, error, "set route", text);
-}
-
 static void link_info_attribute(struct rtnl_link_info *link, const struct nlattr *attribute)
 {
     size_t size = mnl_attr_get_payload_len(attribute);
@@ -348,55 +280,27 @@ int rtnl_dump_links(struct rtnl *rtnl, rtnl_link_fn *call, void *context, struct
     return r < 0 ? error_system(error, r, "the kernel would not list links") : 0;
 }
 
-static int on_route(const struct nlmsghdr *message, void *data)
+static int monitor_open(uint32_t groups, const char *what, int *ret_fd, struct error *error)
 {
-    const struct rtmsg *info = mnl_nlmsg_get_payload(message);
-    struct query *query = data;
-    struct rtnl_route_info route = {0};
-    const struct nlattr *attribute;
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+    OWN(fd) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
-    if (mnl_nlmsg_get_payload_len(message) < sizeof(*info) || info->rtm_type != RTN_UNICAST ||
-        info->rtm_table != RT_TABLE_MAIN)
-        return MNL_CB_OK;
-    route.family = info->rtm_family;
-    route.prefix = info->rtm_dst_len;
-    mnl_attr_for_each(attribute, message, sizeof(*info)) {
-        size_t size = mnl_attr_get_payload_len(attribute);
-
-        if (mnl_attr_get_type(attribute) == RTA_DST && size <= sizeof(route.destination))
-            memcpy(&route.destination, mnl_attr_get_payload(attribute), size);
-        if (mnl_attr_get_type(attribute) == RTA_OIF && size >= sizeof(uint32_t))
-            if_indextoname(mnl_attr_get_u32(attribute), route.link);
-    }
-    query->on_route(query->context, &route);
-    return MNL_CB_OK;
-}
-
-int rtnl_dump_routes(struct rtnl *rtnl, int family, rtnl_route_fn *call, void *context,
-                     struct error *error)
-{
-    char buffer[REQUEST_SIZE] = {0};
-    struct query query = {.rtnl = rtnl, .on_route = call, .context = context};
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    struct rtmsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-    int r;
-
-    message->nlmsg_type = RTM_GETROUTE;
-    message->nlmsg_flags = NLM_F_DUMP;
-    info->rtm_family = (uint8_t)family;
-    r = query_run(&query, message, on_route);
-    return r < 0 ? error_system(error, r, "the kernel would not list routes") : 0;
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return error_system(error, -errno, "cannot watch %s", what);
+    *ret_fd = take_fd(&fd);
+    return 0;
 }
 
 int rtnl_monitor_open(int *ret_fd, struct error *error)
 {
-    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
-    OWN(fd) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    return monitor_open(RTMGRP_LINK, "links", ret_fd, error);
+}
 
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return error_system(error, -errno, "cannot watch links");
-    *ret_fd = take_fd(&fd);
-    return 0;
+int rtnl_monitor_routes6(int *ret_fd, struct error *error)
+{
+    /* The groups of old have bits; that of rules is only known by its number: rtnetlink.h. */
+    return monitor_open(RTMGRP_IPV6_ROUTE | RTMGRP_IPV6_IFADDR | 1U << (RTNLGRP_IPV6_RULE - 1),
+                        "routes", ret_fd, error);
 }
 
 int rtnl_monitor_read(int fd, rtnl_link_fn *call, void *context)

@@ -48,6 +48,20 @@ int rtnl_add_address(struct rtnl *rtnl, int ifindex, int family, const void *add
 int rtnl_set_route(struct rtnl *rtnl, int ifindex, int family, const void *destination,
                    unsigned prefix, const void *gateway, struct error *error);
 
+/* The default route of a table other than main (id below 256): out of the link, or, local, to this
+ * host whatever the destination is. */
+int rtnl_set_table(struct rtnl *rtnl, int ifindex, int family, unsigned table, bool local,
+                   struct error *error);
+
+/* ip-rule(8): packets with this mark (0: all) are routed by this table. Lower priorities come
+ * first. Adding one that is there and deleting one that is not are fine. */
+struct rtnl_rule {
+    unsigned priority, mark, table;
+};
+int rtnl_add_rule(struct rtnl *rtnl, int family, const struct rtnl_rule *rule, struct error *error);
+int rtnl_delete_rule(struct rtnl *rtnl, int family, const struct rtnl_rule *rule,
+                     struct error *error);
+
 /* A link as the kernel tells of it. */
 struct rtnl_link_info {
     int ifindex;
@@ -80,3 +94,6 @@ int rtnl_dump_routes(struct rtnl *rtnl, int family, rtnl_route_fn *call, void *c
  * were lost: dump again. */
 int rtnl_monitor_open(int *ret_fd, struct error *error);
 int rtnl_monitor_read(int fd, rtnl_link_fn *call, void *context);
+/* The same for IPv6 routes, addresses and rules: that something was received, or -ENOBUFS, says
+ * that routing may have changed. */
+int rtnl_monitor_routes6(int *ret_fd, struct error *error);

@@ -32,7 +32,7 @@ static int queue_open(const char *name, short flags, int *ret_fd, struct error *
         return device_refused(-errno, error ? error : &local);
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
     if (ioctl(fd, TUNSETIFF, &request) < 0)
-        return error_system(error, -errno, "cannot make tap %s", name);
+        return error_system(error, -errno, "cannot make device %s", name);
     *ret_fd = take_fd(&fd);
     return 0;
 }
@@ -70,4 +70,9 @@ unsigned tap_open_vhost(unsigned count, int *ret_fds)
         }
     }
     return count;
+}
+
+int tun_open(const char *name, int *ret_fd, struct error *error)
+{
+    return queue_open(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, ret_fd, error);
 }

@@ -15,10 +15,9 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "base/child.h"
-#include "base/log.h"
 #include "base/own.h"
 #include "base/paths.h"
+#include "base/role.h"
 
 /* A broker that ends just now closes what it did not accept: ask the next one. */
 enum { TRIES = 5, BACKLOG = 128, LOG_MAX_BYTES = 4 * 1024 * 1024 };
@@ -73,20 +72,7 @@ static int log_open(void)
 static int broker_spawn(int listener, struct error *error)
 {
     OWN(fd) int out = log_open();
-    const char *argv[] = {"vmlan",
-                          "--log-level",
-                          log_level_name(log_current_level()),
-                          "--log-format",
-                          log_format_name(log_current_format()),
-                          "broker",
-                          NULL};
-    struct child_spec spec = {.program = "/proc/self/exe",
-                              .argv = argv,
-                              .fds = {listener},
-                              .fd_count = 1,
-                              .out = out,
-                              .listen = true};
-    int r = child_detach(&spec);
+    int r = role_start("broker", NULL, listener, out);
 
     return r < 0 ? error_system(error, r, "cannot start the broker") : 0;
 }

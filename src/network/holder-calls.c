@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "network/holder-private.h"
+#include "network/uplink-fds.h"
 
 static struct holder *call_holder(struct call *call)
 {
@@ -79,11 +80,6 @@ static void call_describe(struct call *call)
 
 /* --- AddPort --- */
 
-static const char *text_or_null(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
-
 static bool mac_taken(struct holder *holder, const uint8_t mac[6], struct error *error)
 {
     char text[MAC_TEXT_SIZE];
@@ -111,84 +107,62 @@ static void mac_choose(struct holder *holder, uint8_t mac[6])
     } while (mac_taken(holder, mac, NULL));
 }
 
-static int take_mac(struct holder *holder, const char *text, struct port *port, struct error *error)
+static bool mac_given(const struct port *port)
 {
-    if (!text) {
-        mac_choose(holder, port->mac);
-        return 0;
-    }
-    if (mac_parse(text, port->mac) < 0) {
-        error_set(error, -EINVAL, ERROR_INVALID, "\"%s\" is not a MAC address of one guest", text);
-        error_where(error, "Attach.mac");
-        error_hint(error, "write six bytes such as 52:54:00:12:34:56");
-        return -EINVAL;
-    }
-    return mac_taken(holder, port->mac, error) ? -EADDRINUSE : 0;
+    static const uint8_t none[6];
+
+    return memcmp(port->mac, none, sizeof(none)) != 0;
 }
 
-static int take_name(struct holder *holder, const char *text, struct port *port,
-                     struct error *error)
+static int name_check(struct holder *holder, const struct port *port, struct error *error)
 {
     struct port *other;
-    int r;
 
-    if (!text)
-        return 0;
-    r = spec_check_guest_name(text, error);
-    if (r < 0) {
-        error_where(error, "Attach.name");
-        return r;
-    }
     list_each(other, &holder->ports, link) {
-        if (strcasecmp(other->name, text) != 0)
+        if (!port->name[0] || strcasecmp(other->name, port->name) != 0)
             continue;
         error_set(error, -EADDRINUSE, ERROR_CONFLICT, "port %s has the name %s already", other->id,
-                  text);
+                  port->name);
         error_where(error, "Attach.name");
         error_hint(error, "choose another name");
         return -EADDRINUSE;
     }
-    snprintf(port->name, sizeof(port->name), "%s", text);
     return 0;
 }
 
-static int ip_refuse(struct error *error, const char *id, const char *text, const char *why)
+static int ip_taken(struct error *error, const char *text, const char *by)
 {
-    int code = strcmp(id, ERROR_CONFLICT) == 0 ? -EADDRINUSE : -EINVAL;
-
-    error_set(error, code, id, "%s %s", text, why);
+    error_set(error, -EADDRINUSE, ERROR_CONFLICT, "%s is reserved for another %s", text, by);
     error_where(error, "Attach.ip");
-    return code;
+    error_hint(error, "choose another address, or leave ip out to have one chosen");
+    return -EADDRINUSE;
 }
 
-static int take_ip(struct holder *holder, const char *text, struct port *port, struct error *error)
+static int ip_check(struct holder *holder, const struct port *port, struct error *error)
 {
-    char subnet[SUBNET4_TEXT_SIZE];
-    uint32_t ip;
+    char subnet[SUBNET4_TEXT_SIZE], text[INET_ADDRSTRLEN];
+    uint32_t ip = ntohl(port->ip.s_addr);
     struct port *other;
 
-    if (!text)
+    if (!ip)
         return 0;
-    if (inet_pton(AF_INET, text, &port->ip) != 1)
-        return ip_refuse(error, ERROR_INVALID, text, "is not an IPv4 address");
-    ip = ntohl(port->ip.s_addr);
+    inet_ntop(AF_INET, &port->ip, text, sizeof(text));
     if (ip < ntohl(holder->plan.first.s_addr) || ip > ntohl(holder->plan.last.s_addr)) {
-        ip_refuse(error, ERROR_INVALID, text, "can't be a guest's address on this network");
+        error_set(error, -EINVAL, ERROR_INVALID, "%s can't be a guest's address on this network",
+                  text);
+        error_where(error, "Attach.ip");
         error_hint(error, "use one of %s, but not the gateway's or the broadcast address",
                    subnet4_text(&holder->spec.subnet, subnet));
         return -EINVAL;
     }
     list_each(other, &holder->ports, link)
         if (other->ip.s_addr == port->ip.s_addr)
-            return ip_refuse(error, ERROR_CONFLICT, text,
-                             "is reserved for "
-                             "another port");
+            return ip_taken(error, text, "port");
     for (size_t i = 0; i < holder->spec.reservation_count; i++) {
         const struct spec_reservation *reservation = &holder->spec.reservations[i];
 
         if (reservation->ip.s_addr == port->ip.s_addr && memcmp(reservation->mac, port->mac, 6))
-            return ip_refuse(error, ERROR_CONFLICT, text,
-                             "is reserved for another MAC address in the configuration");
+            return ip_taken(error, text, "MAC address in the configuration");
     }
     return 0;
 }
@@ -210,26 +184,17 @@ static void id_choose(struct holder *holder, struct port *port)
 static int port_take(struct holder *holder, json_t *parameters, struct port *port,
                      struct error *error)
 {
-    json_int_t queues = json_integer_value(json_object_get(parameters, "queues"));
-    const char *backend = text_or_null(parameters, "backend");
-    int r;
+    int r = port_parse(parameters, port, error);
 
-    if (!port_backend_parse(backend, &port->backend))
-        return error_set(error, -EINVAL, ERROR_INVALID, "unknown backend %s", backend);
-    if (queues < 1 || queues > TAP_QUEUES_MAX) {
-        error_set(error, -EINVAL, ERROR_INVALID, "%lld queues can't be had", (long long)queues);
-        error_where(error, "Attach.queues");
-        error_hint(error, "use 1 to %d", TAP_QUEUES_MAX);
-        return -EINVAL;
-    }
-    port->queues = (unsigned)queues;
+    if (r < 0)
+        return r;
     port->pid = (pid_t)json_integer_value(json_object_get(parameters, "pid"));
-    r = take_mac(holder, text_or_null(parameters, "mac"), port, error);
-    if (r >= 0)
-        r = take_name(holder, text_or_null(parameters, "name"), port, error);
-    if (r >= 0)
-        r = take_ip(holder, text_or_null(parameters, "ip"), port, error);
-    return r;
+    if (!mac_given(port))
+        mac_choose(holder, port->mac);
+    else if (mac_taken(holder, port->mac, error))
+        return -EADDRINUSE;
+    r = name_check(holder, port, error);
+    return r < 0 ? r : ip_check(holder, port, error);
 }
 
 static int port_make(struct holder *holder, struct port *port, struct port_fds *fds,
@@ -425,6 +390,93 @@ static void call_acquire(struct call *call)
     call_reply(call, json_pack("{so}", "fds", indexes(0, 3)), (int[]){ns.user, ns.net, lease}, 3);
 }
 
+static void wanting_gone(struct call *call, void *context)
+{
+    struct holder *holder = context;
+
+    holder->wanting = NULL;
+    call_drop(call);
+}
+
+/* One broker at a time waits: a second question takes the place of the first. */
+static void call_forwarder_wanted(struct call *call)
+{
+    struct holder *holder = call_holder(call);
+    struct error error;
+
+    if (holder->wanting) {
+        error_set(&error, -EALREADY, ERROR_CONFLICT, "another broker asked");
+        call_fail(take_ptr(holder->wanting), &error);
+    }
+    holder->wanting = call;
+    call_on_gone(call, wanting_gone, holder);
+    holder_want_forwarder(holder);
+}
+
+static void reply_uplink(struct call *call, struct holder *holder, struct uplink_fds *fds)
+{
+    json_t *sockets = json_object();
+    int sent[UPLINK_FDS];
+    size_t count = 0;
+
+    for (size_t i = 0; fds && i < UPLINK_FDS; i++) {
+        int fd = *uplink_fds_field(fds, i);
+
+        if (fd < 0)
+            continue;
+        json_object_set_new(sockets, uplink_fds_name(i), json_integer((json_int_t)count));
+        sent[count++] = fd;
+    }
+    call_reply(
+        call,
+        json_pack("{so so}", "configuration", spec_to_json(&holder->spec), "sockets", sockets),
+        sent, count);
+}
+
+static void call_forwarder(struct call *call)
+{
+    struct holder *holder = call_holder(call);
+    struct uplink_fds fds;
+    struct error error = {0};
+    int r = 0;
+
+    if (!holder->started || holder->ended)
+        r = error_set(&error, -EAGAIN, ERROR_FAILED, "the network is not running");
+    else if (holder->forwarder)
+        r = error_set(&error, -EEXIST, ERROR_CONFLICT, "this network has a forwarder already");
+    else if (json_is_true(json_object_get(call_parameters(call), "sockets")))
+        r = uplink_fds_open(&holder->spec, holder->segment.rtnl, &fds, &error);
+    if (r < 0) {
+        call_fail(call, &error);
+        return;
+    }
+    holder->forwarder = call_conn(call);
+    timer_stop(&holder->wanted);
+    if (json_is_true(json_object_get(call_parameters(call), "sockets"))) {
+        reply_uplink(call, holder, &fds);
+        uplink_fds_close(&fds);
+    } else {
+        reply_uplink(call, holder, NULL);
+    }
+}
+
+static void call_route6(struct call *call)
+{
+    struct holder *holder = call_holder(call);
+    struct error error = {0};
+    bool there = json_is_true(json_object_get(call_parameters(call), "there"));
+
+    if (there != holder->route6) {
+        log_info(holder->spec.name, "the host %s a way out over IPv6", there ? "has" : "has lost");
+        holder->route6 = there;
+        if (holder_serve(holder, &error) < 0) {
+            call_fail(call, &error);
+            return;
+        }
+    }
+    call_reply(call, NULL, NULL, 0);
+}
+
 static void call_pin(struct call *call)
 {
     struct holder *holder = call_holder(call);
@@ -447,6 +499,9 @@ const struct method holder_methods[] = {
     {.name = "Describe", .handle = call_describe},
     {.name = "AddPort", .handle = call_add_port},
     {.name = "Acquire", .handle = call_acquire},
+    {.name = "ForwarderWanted", .handle = call_forwarder_wanted},
+    {.name = "Forwarder", .handle = call_forwarder},
+    {.name = "Route6", .handle = call_route6},
     {.name = "Pin", .handle = call_pin},
     {.name = "End", .handle = call_end},
     {0},

@@ -12,8 +12,8 @@
 struct holder {
     struct loop loop;
     struct signals signals;
-    struct interface *interface;
-    int listener; /* owned */
+    struct interface *interfaces[2]; /* ours, NULL; connections borrow this */
+    int listener;                    /* owned */
     struct source listening;
     struct list peers; /* struct holder_peer */
     unsigned peer_count;
@@ -26,11 +26,15 @@ struct holder {
     struct segment segment;
     char *services; /* dnsmasq's configuration; NULL: none is needed */
     struct dnsmasq dnsmasq;
-    int monitor; /* owned; tells of links */
+    bool route6;            /* the host has a way out over IPv6 */
+    struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
+    struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
+    struct timer wanted;    /* until then an old forwarder may come back */
+    int monitor;            /* owned; tells of links */
     struct source monitoring;
     struct list ports;
-    struct list seats; /* struct holder_seat */
-    struct list waiting;       /* requests that wait for a port to leave: holder-calls.c */
+    struct list seats;   /* struct holder_seat */
+    struct list waiting; /* requests that wait for a port to leave: holder-calls.c */
     struct timer linger, patience;
 };
 
@@ -47,6 +51,10 @@ extern const struct method holder_methods[];
 /* Makes or enters the namespaces and starts everything. ns NULL: a new network. */
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
                  struct error *error);
+/* The configuration text for dnsmasq as things are now, applied where it changed. */
+int holder_serve(struct holder *holder, struct error *error);
+/* Answers the broker that waits to start a forwarder, if one is wanted and none is there. */
+void holder_want_forwarder(struct holder *holder);
 /* To be called after anything that may start or stop the linger time. */
 void holder_consider(struct holder *holder);
 /* Writes or removes what dnsmasq is to know of a port. */

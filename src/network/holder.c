@@ -11,12 +11,21 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "kernel/nft.h"
 #include "made/holder_varlink.h"
 #include "network/holder-private.h"
+#include "network/rules.h"
 #include "network/services.h"
+#include "network/uplink-fds.h"
 
 /* A network that is asked for and never used waits at least this long for its first port. */
 enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
+
+/* Where dnsmasq asks for names of others: struct uplink_fds, dns_udp. */
+#define RELAY "127.0.0.1#5300"
+
+/* A forwarder that lost its holder finds the next one within this time. */
+enum { FORWARDER_RETURNS_MS = 300 };
 
 /* Room for the holder's directory and a name in it. */
 enum { HOLDER_PATH = 2 * PATHS_MAX };
@@ -163,34 +172,54 @@ int holder_reserve(struct holder *holder, const struct port *port, struct error 
     return paths_write(path, line, error);
 }
 
-static int services_start(struct holder *holder, struct error *error)
+static int services_make(struct holder *holder, char **ret, struct error *error)
 {
-    char state[PATHS_MAX], leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH],
-        configuration[HOLDER_PATH];
+    char state[PATHS_MAX], leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH];
     struct services_paths paths = {leases, reservations, names};
-    struct services_upstream upstream = {0};
-    struct port *port;
-    int r;
+    struct services_upstream upstream = {.relay = RELAY, .route6 = holder->route6};
+    int r = paths_state(state, error);
 
-    if (!services_needed(&holder->spec))
-        return 0;
-    r = paths_state(state, error);
     if (r < 0)
         return r;
     snprintf(leases, sizeof(leases), "%s/%s.leases", state, holder->spec.name);
     snprintf(reservations, sizeof(reservations), "%s/reservations", holder->directory);
     snprintf(names, sizeof(names), "%s/names", holder->directory);
-    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
     r = paths_make(reservations, error);
     if (r >= 0)
         r = paths_make(names, error);
-    holder->services = services_text(&holder->spec, &holder->plan, &paths, &upstream);
+    if (r >= 0)
+        *ret = services_text(&holder->spec, &holder->plan, &paths, &upstream);
+    return r;
+}
+
+int holder_serve(struct holder *holder, struct error *error)
+{
+    OWN(mem) char *text = NULL;
+    char configuration[HOLDER_PATH];
+    int r;
+
+    if (!services_needed(&holder->spec))
+        return 0;
+    r = services_make(holder, &text, error);
+    if (r < 0 || (holder->services && strcmp(holder->services, text) == 0))
+        return r;
+    dnsmasq_stop(&holder->dnsmasq);
+    free(holder->services);
+    holder->services = take_ptr(text);
+    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
+    return dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
+                         holder->services, error);
+}
+
+static int ports_reserve(struct holder *holder, struct error *error)
+{
+    struct port *port;
+    int r = 0;
+
     list_each(port, &holder->ports, link)
         if (r >= 0)
             r = holder_reserve(holder, port, error);
-    return r < 0 ? r
-                 : dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
-                                 holder->services, error);
+    return r;
 }
 
 static void place_text(const struct spec_places *places, const char *path, char *text, size_t size)
@@ -211,6 +240,29 @@ static int spec_take(struct holder *holder, const char *name, const json_t *conf
     return r;
 }
 
+static int way_out_make(struct holder *holder, struct error *error)
+{
+    OWN(mem) char *rules = rules_text(&holder->spec, &holder->plan);
+    int r = uplink_fds_policy(&holder->spec, holder->segment.rtnl, error);
+
+    return r < 0 ? r : nft_apply(rules, error);
+}
+
+void holder_want_forwarder(struct holder *holder)
+{
+    bool needed = holder->spec.mode == SPEC_SHARED && (holder->spec.nat44 || holder->spec.nat66);
+
+    if (!holder->started || holder->ended || holder->forwarder || !holder->wanting || !needed ||
+        timer_is_set(&holder->wanted))
+        return;
+    call_reply(take_ptr(holder->wanting), NULL, NULL, 0);
+}
+
+static void forwarder_missed(struct timer *timer)
+{
+    holder_want_forwarder(container_of(timer, struct holder, wanted));
+}
+
 /* The parts of a start, in order; each leaves what it made to holder_main() to give back. */
 static int network_make(struct holder *holder, struct error *error)
 {
@@ -224,7 +276,11 @@ static int network_make(struct holder *holder, struct error *error)
         r = rtnl_dump_links(holder->segment.rtnl, link_found, holder, error);
     if (r >= 0)
         r = source_add(&holder->loop, &holder->monitoring, holder->monitor, EPOLLIN, monitor_ready);
-    return r < 0 ? r : services_start(holder, error);
+    if (r >= 0 && holder->spec.mode == SPEC_SHARED)
+        r = way_out_make(holder, error);
+    if (r >= 0)
+        r = holder_serve(holder, error);
+    return r < 0 ? r : ports_reserve(holder, error);
 }
 
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
@@ -240,6 +296,8 @@ int holder_start(struct holder *holder, const json_t *configuration, const struc
     if (r < 0)
         return r;
     holder->started = true;
+    if (ns) /* the forwarder of the holder that died looks for its successor */
+        timer_set(&holder->wanted, FORWARDER_RETURNS_MS);
     log_info(name, "the network %s", ns ? "goes on with a new holder" : "starts");
     if (!ns)
         timer_set(&holder->linger, holder->spec.linger * 1000ULL > FIRST_USE_MS
@@ -267,19 +325,22 @@ static void peer_closed(struct conn *conn, int error)
     list_each(each, &holder->peers, link)
         if (each->conn == conn)
             peer = each;
+    if (holder->forwarder == conn)
+        holder->forwarder = NULL;
     peer_free(peer);
+    holder_want_forwarder(holder);
     if (!holder->started && list_empty(&holder->peers))
         loop_stop(&holder->loop); /* nobody is left who could start this network */
 }
 
 static void peer_add(struct holder *holder, int fd)
 {
-    struct interface *const interfaces[] = {holder->interface, NULL};
     struct holder_peer *peer = alloc_new(struct holder_peer);
 
     peer->holder = holder;
     list_init(&peer->link);
-    if (conn_new(&holder->loop, fd, "broker", interfaces, holder, peer_closed, &peer->conn) < 0) {
+    if (conn_new(&holder->loop, fd, "broker", holder->interfaces, holder, peer_closed,
+                 &peer->conn) < 0) {
         free(peer);
         return;
     }
@@ -330,7 +391,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r < 0)
         return r;
     snprintf(holder->directory, sizeof(holder->directory), "%s/net/%s", runtime, name);
-    r = interface_new(holder_varlink, holder_methods, &holder->interface, error);
+    r = interface_new(holder_varlink, holder_methods, &holder->interfaces[0], error);
     if (r < 0)
         return r;
     fcntl(holder->listener, F_SETFD, FD_CLOEXEC);
@@ -341,6 +402,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
         r = timer_init(&holder->loop, &holder->linger, linger_over);
     if (r >= 0)
         r = timer_init(&holder->loop, &holder->patience, patience_over);
+    if (r >= 0)
+        r = timer_init(&holder->loop, &holder->wanted, forwarder_missed);
     if (r >= 0)
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
@@ -353,6 +416,8 @@ static void holder_done(struct holder *holder)
     struct port *port;
 
     holder_drop_waiting(holder);
+    if (holder->wanting)
+        call_drop(holder->wanting);
     list_each(peer, &holder->peers, link)
         peer_free(peer);
     list_each(seat, &holder->seats, link) {
@@ -370,9 +435,10 @@ static void holder_done(struct holder *holder)
     fd_close(&holder->listener);
     timer_done(&holder->linger);
     timer_done(&holder->patience);
+    timer_done(&holder->wanted);
     signals_done(&holder->signals);
     loop_done(&holder->loop);
-    interface_free(holder->interface);
+    interface_free(holder->interfaces[0]);
     spec_done(&holder->spec);
     free(holder->services);
 }

@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/child.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "base/role.h"
 
 /* A holder that dies this often within the time is not started again. */
 enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
+
+/* How long a forwarder gets to say it is there before another is started: doubled each time. */
+enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000 };
 
 struct network {
     struct list link;
@@ -23,6 +26,9 @@ struct network {
     network_ended_fn *ended;
     struct sockaddr_un address; /* of the holder's socket */
     struct conn *holder;        /* NULL: none now */
+    struct conn *watch;         /* to it too: waits for it to want a forwarder; NULL: not now */
+    struct timer forwarder;     /* asks again, some time after one was started */
+    unsigned forwarder_ms;      /* that time */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     bool known; /* spec is */
@@ -168,6 +174,62 @@ void network_forget(struct network *network, const void *context)
             request->answer = NULL;
 }
 
+static int socket_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
+                          struct error *error)
+{
+    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int r;
+
+    if (fd < 0 || connect(fd, (struct sockaddr *)&network->address, sizeof(network->address)) < 0)
+        return error_system(error, -errno, "no holder answers at %s", network->address.sun_path);
+    r = conn_new(network->loop, take_fd(&fd), network->name, NULL, network, closed, ret);
+    return r < 0 ? error_system(error, r, "cannot use the connection to the holder") : 0;
+}
+
+/* --- the forwarder --- */
+
+static void forwarder_ask(struct network *network);
+
+/* It needs a moment until it has told the holder that it is there. */
+static void forwarder_again(struct timer *timer)
+{
+    forwarder_ask(container_of(timer, struct network, forwarder));
+}
+
+static void forwarder_wanted(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                             const struct error *error)
+{
+    struct network *network = context;
+    int r;
+
+    (void)reply, (void)fds, (void)fd_count, (void)more;
+    if (error)
+        return; /* the holder is gone: described() asks the next one */
+    r = role_start("forwarder", network->name, -1, -1);
+    if (r < 0)
+        log_error(network->name, "cannot start a forwarder: %s", strerror(-r));
+    timer_set(&network->forwarder, network->forwarder_ms);
+    if (network->forwarder_ms < FORWARDER_MAX_MS)
+        network->forwarder_ms *= 2;
+}
+
+static void watch_lost(struct conn *conn, int error)
+{
+    struct network *network = conn_owner(conn);
+
+    (void)error;
+    conn_free(conn);
+    network->watch = NULL;
+}
+
+static void forwarder_ask(struct network *network)
+{
+    if (!network->watch && socket_connect(network, watch_lost, &network->watch, NULL) < 0)
+        return;
+    conn_call(network->watch, "io.vmlan.Holder.ForwarderWanted", NULL, NULL, 0, false,
+              forwarder_wanted, network);
+}
+
 /* --- the holder --- */
 
 static void described(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
@@ -214,20 +276,15 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
         network->ns.user = take_fd(&fds[0]);
         network->ns.net = take_fd(&fds[1]);
     }
+    network->forwarder_ms = FORWARDER_FIRST_MS;
+    forwarder_ask(network);
 }
 
 static void holder_lost(struct conn *conn, int error);
 
 static int holder_connect(struct network *network, struct error *error)
 {
-    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int r;
-
-    if (fd < 0 || connect(fd, (struct sockaddr *)&network->address, sizeof(network->address)) < 0)
-        return error_system(error, -errno, "no holder answers at %s", network->address.sun_path);
-    r = conn_new(network->loop, take_fd(&fd), network->name, NULL, network, holder_lost,
-                 &network->holder);
-    return r < 0 ? error_system(error, r, "cannot use the connection to the holder") : 0;
+    return socket_connect(network, holder_lost, &network->holder, error);
 }
 
 static int listener_make(struct network *network, struct error *error)
@@ -236,13 +293,14 @@ static int listener_make(struct network *network, struct error *error)
     OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     char directory[sizeof(address->sun_path)];
 
+    if (fd < 0)
+        return error_system(error, -errno, "cannot make a socket");
     snprintf(directory, sizeof(directory), "%s", address->sun_path);
     *strrchr(directory, '/') = '\0';
     if (paths_make(directory, error) < 0)
         return error->code;
     unlink(address->sun_path);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-        listen(fd, 16) < 0)
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 16) < 0)
         return error_system(error, -errno, "cannot listen at %s", address->sun_path);
     return take_fd(&fd);
 }
@@ -250,24 +308,10 @@ static int listener_make(struct network *network, struct error *error)
 static int holder_spawn(struct network *network, struct error *error)
 {
     OWN(fd) int listener = listener_make(network, error);
-    const char *argv[] = {"vmlan",
-                          "--log-level",
-                          log_level_name(log_current_level()),
-                          "--log-format",
-                          log_format_name(log_current_format()),
-                          "holder",
-                          network->name,
-                          NULL};
-    struct child_spec spec = {.program = "/proc/self/exe",
-                              .argv = argv,
-                              .fds = {listener},
-                              .fd_count = 1,
-                              .listen = true};
-    int r;
+    int r = listener < 0 ? 0 : role_start("holder", network->name, listener, -1);
 
     if (listener < 0)
         return listener;
-    r = child_detach(&spec);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
 
@@ -356,6 +400,8 @@ static void holder_lost(struct conn *conn, int error)
     (void)error;
     conn_free(conn);
     network->holder = NULL;
+    conn_free(take_ptr(network->watch));
+    timer_stop(&network->forwarder);
     if (access(network->address.sun_path, F_OK) == 0)
         holder_crashed(network);
     else
@@ -378,7 +424,8 @@ static int network_new(struct loop *loop, const char *name, void *owner, network
     list_init(&network->requests);
     snprintf(network->name, sizeof(network->name), "%s", name);
     r = paths_socket(&network->address, error, "net/%s/holder.sock", name);
-    if (r >= 0 && (r = timer_init(loop, &network->again, holder_again)) < 0)
+    if (r >= 0 && ((r = timer_init(loop, &network->again, holder_again)) < 0 ||
+                   (r = timer_init(loop, &network->forwarder, forwarder_again)) < 0))
         error_system(error, r, "cannot make a timer");
     if (r < 0) {
         network_free(network);
@@ -436,10 +483,12 @@ void network_free(struct network *network)
     if (!network)
         return;
     conn_free(network->holder);
+    conn_free(network->watch);
     list_each(request, &network->requests, link)
         request_free(request);
     list_remove(&network->link);
     timer_done(&network->again);
+    timer_done(&network->forwarder);
     own_ns(&network->ns);
     spec_done(&network->spec);
     free(network);

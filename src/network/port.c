@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,7 +18,7 @@ static const char *const backend_names[] = {
     [PORT_NAMESPACE] = "namespace",
 };
 
-bool port_backend_parse(const char *text, enum port_backend *ret)
+static bool backend_parse(const char *text, enum port_backend *ret)
 {
     for (size_t i = 0; i < ARRAY_SIZE(backend_names); i++)
         if (strcmp(text, backend_names[i]) == 0) {
@@ -31,6 +32,108 @@ const char *port_backend_name(enum port_backend backend)
 {
     return backend_names[backend];
 }
+
+/* --- requests --- */
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct error *error, const char *field,
+                                                        const char *format, ...)
+{
+    char reason[sizeof(error->reason)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    error_set(error, -EINVAL, ERROR_INVALID, "%s", reason);
+    error_where(error, "Attach.%s", field);
+    return -EINVAL;
+}
+
+static int parse_backend(const json_t *value, struct port *port, struct error *error)
+{
+    if (backend_parse(json_string_value(value), &port->backend))
+        return 0;
+    refuse(error, "backend", "there is no backend \"%s\"", json_string_value(value));
+    error_hint(error, "use tap or namespace");
+    return -EINVAL;
+}
+
+static int parse_queues(const json_t *value, struct port *port, struct error *error)
+{
+    json_int_t queues = json_integer_value(value);
+
+    if (queues < 1 || queues > TAP_QUEUES_MAX) {
+        refuse(error, "queues", "%lld queues can't be had", (long long)queues);
+        error_hint(error, "use 1 to %d", TAP_QUEUES_MAX);
+        return -EINVAL;
+    }
+    if (queues > 1 && port->backend != PORT_TAP) {
+        refuse(error, "queues", "only a tap has queues");
+        error_hint(error, "leave queues out, or ask for the backend tap");
+        return -EINVAL;
+    }
+    port->queues = (unsigned)queues;
+    return 0;
+}
+
+static int parse_mac(const json_t *value, struct port *port, struct error *error)
+{
+    const char *text = json_string_value(value);
+    int r = mac_parse(text, port->mac);
+
+    if (r == -EADDRNOTAVAIL) {
+        refuse(error, "mac", "%s is no single guest's", text);
+        error_hint(error, "the first byte must be even, and not all may be zero");
+    } else if (r < 0) {
+        refuse(error, "mac", "\"%s\" is not a MAC address", text);
+        error_hint(error, "write six bytes such as 52:54:00:12:34:56");
+    }
+    return r < 0 ? -EINVAL : 0;
+}
+
+static int parse_name(const json_t *value, struct port *port, struct error *error)
+{
+    if (spec_check_guest_name(json_string_value(value), error) < 0) {
+        error_where(error, "Attach.name");
+        return -EINVAL;
+    }
+    snprintf(port->name, sizeof(port->name), "%s", json_string_value(value));
+    return 0;
+}
+
+static int parse_ip(const json_t *value, struct port *port, struct error *error)
+{
+    if (inet_pton(AF_INET, json_string_value(value), &port->ip) == 1)
+        return 0;
+    refuse(error, "ip", "\"%s\" is not an IPv4 address", json_string_value(value));
+    error_hint(error, "write four numbers such as 192.168.107.10");
+    return -EINVAL;
+}
+
+int port_parse(const json_t *parameters, struct port *ret, struct error *error)
+{
+    static const struct {
+        const char *key;
+        int (*parse)(const json_t *value, struct port *port, struct error *error);
+    } keys[] = {
+        {"backend", parse_backend}, {"queues", parse_queues}, {"mac", parse_mac},
+        {"name", parse_name},       {"ip", parse_ip},
+    };
+    struct port port = {.backend = PORT_TAP, .queues = 1};
+
+    list_init(&port.link);
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        const json_t *value = json_object_get(parameters, keys[i].key);
+
+        if (value && !json_is_null(value) && keys[i].parse(value, &port, error) < 0)
+            return -EINVAL;
+    }
+    *ret = port;
+    list_init(&ret->link);
+    return 0;
+}
+
+/* --- what a port is made of --- */
 
 void port_fds_done(struct port_fds *fds)
 {
@@ -67,7 +170,7 @@ struct port *port_from_link(const struct rtnl_link_info *link)
         return NULL;
     port = alloc_new(struct port);
     list_init(&port->link);
-    if (!port_backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) < 0 ||
+    if (!backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) < 0 ||
         (ip && inet_pton(AF_INET, ip, &port->ip) != 1)) {
         free(port);
         return NULL;

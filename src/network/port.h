@@ -45,8 +45,10 @@ static inline void own_port_fds(struct port_fds *fds)
     port_fds_done(fds);
 }
 
-/* false when text names no backend. */
-bool port_backend_parse(const char *text, enum port_backend *ret);
+/* What a request for a port (Attach, AddPort) says of it: backend, queues, mac, name, ip. What is
+ * missing is tap, 1, zeros, "" and 0.0.0.0. Says nothing of whether the network has room for it.
+ * -EINVAL with a message. */
+int port_parse(const json_t *parameters, struct port *ret, struct error *error);
 const char *port_backend_name(enum port_backend backend);
 
 /* The network side's part of what a port needs. */

@@ -25,8 +25,8 @@ static const struct {
            */
           {"net/ipv6/conf/" PLAN_BRIDGE "/accept_ra", "0"},
           {"net/ipv6/conf/" PLAN_BRIDGE "/accept_dad", "0"},
-    /* A port is no host: it gets no address of its own. */
-    {"net/ipv6/conf/default/disable_ipv6", "1"},
+          /* A port is no host: it gets no address of its own. */
+          {"net/ipv6/conf/default/disable_ipv6", "1"},
 },
   sysctls_router[] = {
       /* What a guest sends out and nothing takes is answered by ICMP instead of silence. */

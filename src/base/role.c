@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See role.h. */
+#include "base/role.h"
+
+#include "base/child.h"
+#include "base/log.h"
+
+int role_start(const char *role, const char *argument, int listener, int out)
+{
+    const char *argv[] = {"vmlan",
+                          "--log-level",
+                          log_level_name(log_current_level()),
+                          "--log-format",
+                          log_format_name(log_current_format()),
+                          role,
+                          argument,
+                          NULL};
+    /* Also after an upgrade put another file at our path, this is the one we are. */
+    struct child_spec spec = {.program = "/proc/self/exe",
+                              .argv = argv,
+                              .fds = {listener},
+                              .fd_count = listener >= 0,
+                              .listen = listener >= 0,
+                              .out = out > 0 ? out : 0};
+
+    return child_detach(&spec);
+}

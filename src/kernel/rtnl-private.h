@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What rtnl.c (links) and rtnl-route.c (addresses, routes, rules) share. */
+#pragma once
+
+#include <libmnl/libmnl.h>
+
+#include "kernel/rtnl.h"
+
+/* One request under way: what libmnl hands to every callback. */
+struct query {
+    struct rtnl *rtnl;
+    rtnl_link_fn *on_link;
+    rtnl_route_fn *on_route;
+    void *context;
+};
+
+/* Sends message and reads until the kernel's answer or the end of the dump. */
+int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data);
+
+/* A request that changes something; what: "make bridge", for the message. */
+int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
+           const char *object);
+
+/* Room for any request made here: the largest holds two links and an alias. */
+#define REQUEST_SIZE 1024

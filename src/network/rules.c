@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See rules.h. */
+#include "network/rules.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "uplink/uplink.h"
+
+/* What a rule has to say of a family. */
+struct family {
+    const char *nfproto, *match, *listener;
+    char gateway[INET6_ADDRSTRLEN], subnet[INET6_ADDRSTRLEN + 4];
+};
+
+static unsigned families(const struct spec *spec, const struct plan *plan, struct family ret[2])
+{
+    unsigned count = 0;
+    char text[INET6_ADDRSTRLEN];
+
+    if (spec->nat44) {
+        struct family *f = &ret[count++];
+
+        *f = (struct family){"ipv4", "ip", "ip to 127.0.0.1"};
+        inet_ntop(AF_INET, &plan->gateway, f->gateway, sizeof(f->gateway));
+        subnet4_text(&spec->subnet, f->subnet);
+    }
+    if (spec->nat66) {
+        struct family *f = &ret[count++];
+
+        *f = (struct family){"ipv6", "ip6", "ip6 to [::1]"};
+        inet_ntop(AF_INET6, &plan->gateway6, f->gateway, sizeof(f->gateway));
+        inet_ntop(AF_INET6, &plan->prefix_address6, text, sizeof(text));
+        snprintf(f->subnet, sizeof(f->subnet), "%s/%u", text, plan->prefix6);
+    }
+    return count;
+}
+
+static void chain_prerouting(struct buf *out, const struct family *f, unsigned count)
+{
+    buf_printf(out, "    chain prerouting {\n"
+                    "        type filter hook prerouting priority mangle; policy accept;\n"
+                    "        # A SYN that the forwarder lets go on; only it can make packets on lo "
+                    "with this mark.\n");
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out,
+                   "        iifname \"lo\" meta mark %u meta nfproto %s meta l4proto tcp "
+                   "tproxy %s:%u accept\n",
+                   RULES_MARK_LOCAL, f[i].nfproto, f[i].listener, UPLINK_TCP_PORT);
+    buf_printf(out,
+               "        iifname != \"" PLAN_BRIDGE "\" accept\n"
+               "        # Flows that are joined already: the shortest way.\n"
+               "        meta l4proto tcp tcp flags & (fin | syn | rst | ack) != syn "
+               "socket transparent 1 meta mark set %u accept\n"
+               "        jump guest\n    }\n",
+               RULES_MARK_LOCAL);
+}
+
+static void chain_guest(struct buf *out, const struct family *f, unsigned count)
+{
+    buf_printf(out, "    chain guest {\n");
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out, "        %s daddr %s jump gateway\n", f[i].match, f[i].gateway);
+    buf_printf(out, "        fib daddr type { local, broadcast, multicast } accept\n"
+                    "        ip6 daddr { fe80::/10, ff00::/8 } accept\n");
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out, "        %s daddr %s accept\n", f[i].match, f[i].subnet);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out, "        meta nfproto %s jump egress\n", f[i].nfproto);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out, "        meta nfproto %s meta l4proto tcp jump out\n", f[i].nfproto);
+    buf_printf(out, "    }\n");
+}
+
+static void chain_gateway(struct buf *out)
+{
+    buf_printf(out,
+               "    chain gateway {\n"
+               "        # What listens at the host's seat (DNS, vmlan exec) comes first.\n"
+               "        meta l4proto { tcp, udp } socket wildcard 0 accept\n"
+               "        meta l4proto { tcp, udp } socket wildcard 1 accept\n"
+               "        # DHCP is broadcast or has no socket bound to the address.\n"
+               "        udp dport { 67, 547 } accept\n"
+               "        meta l4proto { tcp, udp } jump egress\n"
+               "        meta l4proto tcp jump out\n"
+               "        # The rest of the host: by the TUN device, as what leaves the network.\n"
+               "        meta l4proto udp meta mark set %u accept\n"
+               "        accept\n    }\n",
+               RULES_MARK_OUT);
+}
+
+static void egress_rule(struct buf *out, const struct spec_egress_entry *entry, const char *verdict)
+{
+    char text[INET6_ADDRSTRLEN];
+    const struct ports *ports = &entry->ports;
+    const char *protocol = entry->protocol == IPPROTO_TCP   ? "tcp"
+                           : entry->protocol == IPPROTO_UDP ? "udp"
+                                                            : "{ tcp, udp }";
+
+    buf_printf(out, "        ");
+    if (entry->family != AF_UNSPEC) {
+        inet_ntop(entry->family, &entry->subnet, text, sizeof(text));
+        buf_printf(out, "%s daddr %s/%u ", entry->family == AF_INET ? "ip" : "ip6", text,
+                   entry->family == AF_INET ? entry->subnet.v4.prefix : entry->subnet.v6.prefix);
+    }
+    if (entry->protocol || ports->first)
+        buf_printf(out, "meta l4proto %s ", protocol);
+    if (ports->first)
+        buf_printf(out, "th dport %u-%u ", ports->first, ports->last);
+    buf_printf(out, "%s\n", verdict);
+}
+
+static void egress_list(struct buf *out, const struct spec_egress_list *list, const char *verdict)
+{
+    for (size_t i = 0; i < list->count; i++)
+        egress_rule(out, &list->entries[i], verdict);
+}
+
+/* What a guest may not reach it is told of: it needs no time-out to find out. */
+static void chain_egress(struct buf *out, const struct spec_egress *egress)
+{
+    static const char refuse[] = "reject with icmpx admin-prohibited";
+
+    buf_printf(out, "    chain egress {\n");
+    if (!egress->deny)
+        egress_list(out, &egress->allowed, "return");
+    egress_list(out, &egress->denied, refuse);
+    if (egress->deny) {
+        egress_list(out, &egress->allowed, "return");
+        buf_printf(out, "        %s\n", refuse);
+    }
+    buf_printf(out, "    }\n");
+}
+
+static void chain_out(struct buf *out, const struct family *f, unsigned count)
+{
+    buf_printf(out,
+               "    chain out {\n"
+               "        # A fresh SYN waits until the forwarder has reached the other end.\n"
+               "        tcp flags & (fin | syn | rst | ack) == syn log group %u snaplen 160 "
+               "queue-threshold 1 drop\n",
+               UPLINK_NFLOG_GROUP);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(
+            out, "        meta nfproto %s meta l4proto tcp tproxy %s:%u meta mark set %u accept\n",
+            f[i].nfproto, f[i].listener, UPLINK_TCP_PORT, RULES_MARK_LOCAL);
+    buf_printf(out, "    }\n");
+}
+
+char *rules_text(const struct spec *spec, const struct plan *plan)
+{
+    struct family f[2];
+    unsigned count = spec->mode == SPEC_SHARED ? families(spec, plan, f) : 0;
+    struct buf out = BUF_NULL;
+
+    buf_printf(&out, "# The first two lines make that the table is replaced whole.\n"
+                     "table inet vmlan\ndelete table inet vmlan\n"
+                     "table inet vmlan {\n");
+    if (count) {
+        chain_prerouting(&out, f, count);
+        chain_guest(&out, f, count);
+        chain_gateway(&out);
+        chain_egress(&out, &spec->egress);
+        chain_out(&out, f, count);
+    }
+    buf_printf(&out, "}\n");
+    return out.data;
+}
