@@ -27,72 +27,74 @@ def client_words(server, seconds):
     return ["iperf3", "-J", "-c", server, "-t", str(seconds), "-C", congestion_control()]
 
 
-SERVER = ["iperf3", "-s", "--forceflush"]
-
-
 def reading(report):
     """(bit/s, congestion control) of iperf3's report."""
     end = report["end"]
     return end["sum_received"]["bits_per_second"], end["sender_tcp_congestion"]
 
 
-def wait_line(process, pattern):
-    """Waits until the process prints such a line."""
-    for text in process.stdout:
-        if pattern.search(text):
-            return
-    raise AssertionError(f"{process.args}: ended with status {process.wait()}")
-
-
-def end_process(process):
-    process.kill()
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
-
-
-class Joins:
-    """Two guests by vmlan join on the network shared."""
-
-    def __init__(self, site):
-        self.site = site
-
-    def __enter__(self):
-        self.server = self.site.popen("join", "shared", "--name", "server", "--", *SERVER,
-                                      stderr=subprocess.STDOUT)
-        wait_line(self.server, LISTENS)
-        return self
-
-    def __exit__(self, *_exc):
-        self.server.terminate()
-        self.server.wait()
-
-    def rate(self, seconds):
-        done = self.site.vmlan("join", "shared", "--name", "client", "--",
-                               *client_words("server", seconds), timeout=seconds + 30)
-        return reading(json.loads(done.stdout))
-
-
-class Cable:
-    """The hand-made reference of Joins: veth, bridge, veth, between two network namespaces, all
-    three namespaces in one user namespace of the acting user.
+class End:
+    """A process with a place on a network: a shell that runs the commands it is given. It ends with
+    its standard input, so nothing is left of a benchmark that is killed.
     """
 
-    ADDRESSES = ("10.77.0.1", "10.77.0.2")
+    SHELL = ["sh", "-c", 'while read -r line; do sh -c "$line"; echo "@@END $?"; done']
+    ENDED = re.compile(r"^@@END (\d+)$")
 
-    def __init__(self, user):
-        self.user = user
-        self.stack = contextlib.ExitStack()
+    def __init__(self, words, **options):
+        self.process = subprocess.Popen([*words, *self.SHELL], stdin=subprocess.PIPE, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        **options)
+        self.lines = []
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def send(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+
+    def wait_line(self, pattern):
+        """The match of the first line that has one; what came before it is in self.lines."""
+        self.lines = []
+        for text in self.process.stdout:
+            if match := pattern.search(text):
+                return match
+            self.lines.append(text)
+        raise AssertionError(f"{self.process.args} ended:\n{''.join(self.lines)}")
+
+    def run(self, command):
+        """Runs the command and gives its output."""
+        self.send(command)
+        status = self.wait_line(self.ENDED)[1]
+        output = "".join(self.lines)
+        assert status == "0", f"{command}: status {status}:\n{output}"
+        return output
+
+    def serve(self):
+        """Turns this end into an iperf3 server."""
+        self.send("exec iperf3 -s --forceflush")
+        self.wait_line(LISTENS)
+
+    def measure(self, server, seconds):
+        words = f"iperf3 -J -c {server} -t {seconds} -C {congestion_control()}"
+        return reading(json.loads(self.run(words)))
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Ends:
+    """What both wirings of two Ends do: close them, and everything else in the stack."""
 
     def __enter__(self):
+        self.stack = contextlib.ExitStack()
         try:
-            self.bridge = self._namespace("unshare", "--user", "--map-root-user", "--net")
-            self._in(self.bridge, "ip link add br0 type bridge && ip link set br0 up mtu "
-                     f"{MTU}; for f in /proc/sys/net/bridge/bridge-nf-call-*; do "
-                     "[ ! -e $f ] || echo 0 >$f; done")
-            self.ends = [self._end(address) for address in self.ADDRESSES]
-            self.server = self._start(self._words(self.ends[1]) + SERVER)
-            wait_line(self.server, LISTENS)
+            self.connect()
         except BaseException:
             self.stack.close()
             raise
@@ -101,39 +103,58 @@ class Cable:
     def __exit__(self, *_exc):
         self.stack.close()
 
-    def _start(self, words):
-        process = subprocess.Popen([*self.user.prefix, *words], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.stack.callback(end_process, process)
-        return process
-
-    def _namespace(self, *words):
-        """A process in a namespace of its own, which ends with this one."""
-        process = self._start([*words, "sh", "-c", "echo ready; exec cat"])
-        wait_line(process, re.compile("^ready$"))
-        return process
-
-    def _words(self, process):
-        return ["nsenter", f"--target={process.pid}", "--user", "--net", "--preserve-credentials"]
-
-    def _in(self, process, script):
-        subprocess.run([*self.user.prefix, *self._words(process), "sh", "-ec", script], check=True,
-                       stdin=subprocess.DEVNULL, timeout=20)
-
-    def _end(self, address):
-        end = self._namespace(*self._words(self.bridge), "unshare", "--net")
-        port = f"p{address.rpartition('.')[2]}"
-        self._in(self.bridge, f"ip link add {port} mtu {MTU} type veth peer name eth0 mtu {MTU} "
-                 f"netns {end.pid}; ip link set {port} master br0 up")
-        self._in(end, f"ip link set lo up; ip link set eth0 up; ip addr add {address}/24 dev eth0")
+    def end(self, *words, **options):
+        end = End(words, **options)
+        self.stack.callback(end.close)
         return end
 
     def rate(self, seconds):
-        words = [*self.user.prefix, *self._words(self.ends[0]),
-                 *client_words(self.ADDRESSES[1], seconds)]
-        done = subprocess.run(words, check=True, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=seconds + 30)
-        return reading(json.loads(done.stdout))
+        return self.client.measure(self.server_address, seconds)
+
+
+class Joins(Ends):
+    """Two guests by vmlan join on the network shared."""
+
+    def __init__(self, site):
+        self.site = site
+
+    def connect(self):
+        server, self.client = [
+            self.end(*self.site.user.prefix, str(self.site.bin), "join", "shared", "--name", name,
+                     "--", env=self.site.env) for name in ("server", "client")]
+        address = server.run("ip -4 -o addr show eth0")
+        self.server_address = re.search(r"inet ([\d.]+)/", address)[1]
+        server.serve()
+
+
+class Cable(Ends):
+    """The hand-made reference of Joins: veth, bridge, veth, between two network namespaces, all
+    three namespaces in one user namespace of the acting user.
+    """
+
+    server_address = "10.77.0.1"
+
+    def __init__(self, user):
+        self.user = user
+
+    def connect(self):
+        bridge = self.end(*self.user.prefix, "unshare", "--user", "--map-root-user", "--net")
+        # Hooks inside the bridge are off in vmlan's networks too.
+        bridge.run("ip link add br0 type bridge && ip link set br0 up; "
+                   "for f in /proc/sys/net/bridge/bridge-nf-call-*; do "
+                   "[ ! -e $f ] || echo 0 >$f; done")
+        server, self.client = [self._plug(bridge, number) for number in (1, 2)]
+        server.serve()
+
+    def _plug(self, bridge, number):
+        bridge_namespace = ["nsenter", f"--target={bridge.pid}", "--user", "--net",
+                            "--preserve-credentials"]
+        end = self.end(*self.user.prefix, *bridge_namespace, "unshare", "--net")
+        end.run("ip link set lo up")  # it is in its namespace now
+        bridge.run(f"ip link add p{number} mtu {MTU} type veth peer name eth0 mtu {MTU} "
+                   f"netns {end.pid} && ip link set p{number} master br0 up")
+        end.run(f"ip link set eth0 up && ip addr add 10.77.0.{number}/24 dev eth0")
+        return end
 
 
 class Guests:

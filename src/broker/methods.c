@@ -426,6 +426,46 @@ static void call_down(struct call *call)
         ask(call, network, "End", NULL, false, ended);
 }
 
+/* The holder's answer is the answer. */
+static void passed_on(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                      const struct error *error)
+{
+    struct asked *asked = context;
+
+    (void)fds, (void)fd_count, (void)more;
+    if (error) {
+        answer_error(asked, error);
+        return;
+    }
+    call_reply(asked->call, json_incref(reply), NULL, 0);
+    asked_free(asked);
+}
+
+static void forward_ask(struct call *call, const char *method)
+{
+    struct network *network = take_network(call, method, false);
+    json_t *forwards = json_object_get(call_parameters(call), "forwards");
+
+    if (network)
+        ask(call, network, method, forwards ? json_pack("{sO}", "forwards", forwards) : NULL,
+            false, passed_on);
+}
+
+static void call_forward_add(struct call *call)
+{
+    forward_ask(call, "ForwardAdd");
+}
+
+static void call_forward_remove(struct call *call)
+{
+    forward_ask(call, "ForwardRemove");
+}
+
+static void call_forward_list(struct call *call)
+{
+    forward_ask(call, "ForwardList");
+}
+
 static void call_quit(struct call *call)
 {
     struct broker *broker = call_peer(call)->broker;
@@ -444,5 +484,8 @@ const struct method broker_methods[] = {
     {.name = "Up", .handle = call_up},
     {.name = "Down", .handle = call_down},
     {.name = "Quit", .handle = call_quit},
+    {.name = "ForwardAdd", .handle = call_forward_add},
+    {.name = "ForwardRemove", .handle = call_forward_remove},
+    {.name = "ForwardList", .handle = call_forward_list},
     {0},
 };

@@ -26,6 +26,12 @@ struct holder {
     struct segment segment;
     char *services; /* dnsmasq's configuration; NULL: none is needed */
     struct dnsmasq dnsmasq;
+    json_t *forwards;            /* texts; holder-forwards.c */
+    json_t *failures;            /* of the forwarder, text -> [reason, hint] */
+    json_int_t forwards_version; /* of the list, for the forwarder to refer to */
+    struct list adding;          /* requests that wait for the forwarder */
+    struct call *watching;       /* the forwarder's; NULL: none */
+
     bool route6;            /* the host has a way out over IPv6 */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
     struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
@@ -63,5 +69,15 @@ void holder_unreserve(struct holder *holder, const struct port *port);
 /* A port has left, or patience is over: asks again for those who wait. */
 void holder_retry(struct holder *holder);
 void holder_drop_waiting(struct holder *holder);
+/* holder-forwards.c */
+void holder_forwards_load(struct holder *holder);
+void holder_forwards_done(struct holder *holder);
+void holder_call_forward_add(struct call *call);
+void holder_call_forward_remove(struct call *call);
+void holder_call_forward_list(struct call *call);
+void holder_call_forwards_watch(struct call *call);
+void holder_call_forwards_applied(struct call *call);
+void holder_call_sockets(struct call *call);
+
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

@@ -250,7 +250,9 @@ static int way_out_make(struct holder *holder, struct error *error)
 
 void holder_want_forwarder(struct holder *holder)
 {
-    bool needed = holder->spec.mode == SPEC_SHARED && (holder->spec.nat44 || holder->spec.nat66);
+    bool needed =
+        (holder->spec.mode == SPEC_SHARED && (holder->spec.nat44 || holder->spec.nat66)) ||
+        json_array_size(holder->forwards) > 0;
 
     if (!holder->started || holder->ended || holder->forwarder || !holder->wanting || !needed ||
         timer_is_set(&holder->wanted))
@@ -269,6 +271,7 @@ static int network_make(struct holder *holder, struct error *error)
     int r;
 
     plan_make(&holder->spec, &holder->plan);
+    holder_forwards_load(holder);
     r = segment_make(&holder->spec, &holder->plan, &holder->segment, error);
     if (r >= 0)
         r = rtnl_monitor_open(&holder->monitor, error);
@@ -385,6 +388,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     list_init(&holder->ports);
     list_init(&holder->seats);
     list_init(&holder->waiting);
+    list_init(&holder->adding);
     r = spec_check_name(name, error);
     if (r >= 0)
         r = paths_runtime(runtime, error);
@@ -416,6 +420,7 @@ static void holder_done(struct holder *holder)
     struct port *port;
 
     holder_drop_waiting(holder);
+    holder_forwards_done(holder);
     if (holder->wanting)
         call_drop(holder->wanting);
     list_each(peer, &holder->peers, link)

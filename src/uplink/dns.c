@@ -248,6 +248,27 @@ static void dns_timer(struct timer *timer)
     }
 }
 
+static struct query *query_new(struct dns *dns, const union endpoint *asker, size_t size,
+                               size_t head)
+{
+    struct query *query = alloc_zero(1, sizeof(*query) + size);
+
+    query->dns = dns;
+    query->asker = *asker;
+    query->asker_id = dns_message_id(dns->buffer);
+    query->born = clock_ms();
+    query->size = size;
+    query->head = head;
+    for (size_t i = 0; i < RESOLVERS_MAX; i++)
+        query->attempts[i].fd = -1;
+    memcpy(query->message, dns->buffer, size);
+    list_append(&dns->queries, &query->link);
+    if (dns->count++ == 0)
+        timer_set(&dns->timer, DNS_STEP_MS);
+    return query;
+}
+
+/* What came from dnsmasq, size bytes of the buffer. */
 static void dns_query(struct dns *dns, const union endpoint *asker, size_t size)
 {
     size_t head = dns_message_question(dns->buffer, size, false);
@@ -262,20 +283,8 @@ static void dns_query(struct dns *dns, const union endpoint *asker, size_t size)
                      DNS_QUERIES_MAX);
         return;
     }
-    if (dns->count++ == 0)
-        timer_set(&dns->timer, DNS_STEP_MS);
-    query = alloc_zero(1, sizeof(*query) + size);
-    query->dns = dns;
-    query->asker = *asker;
-    query->asker_id = dns_message_id(dns->buffer);
-    query->born = clock_ms();
-    query->size = size;
-    query->head = head;
-    for (size_t i = 0; i < RESOLVERS_MAX; i++)
-        query->attempts[i].fd = -1;
-    memcpy(query->message, dns->buffer, size);
+    query = query_new(dns, asker, size, head);
     dns_message_set_id(query->message, id);
-    list_append(&dns->queries, &query->link);
     query_ask(query);
 }
 

@@ -63,13 +63,11 @@ def test_command_that_cannot_run(site, command, status, why):
 @pytest.mark.parametrize("words, count", [
     (["shared"], 1), (["-n", "shared,queues=4"], 4), (["-n", "shared,queues=2", "-n", "host"], 3)])
 def test_command_inherits_the_taps_and_nothing_else(site, words, count):
-    done = site.vmlan("run", *words, "--", "sh", "-c",
-                      "for fd in /proc/$$/fd/*; do echo ${fd##*/} $(readlink $fd); done; "
-                      "echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '; grep -e SigBlk -e SigIgn "
-                      "/proc/$$/status")
+    done = site.vmlan("run", *words, "--", "sh", "-c", "ls -l /proc/$$/fd; grep -e SigBlk -e SigIgn "
+                      "/proc/$$/status; echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '")
     lines = [line.split() for line in done.stdout.splitlines()]
-    fds = {line[0]: line[1] for line in lines if line[0].isdigit()}
-    told = next(line[1:] for line in lines if line[0] == "-")
+    fds = {line[-3]: line[-1] for line in lines if "->" in line}
+    told = lines[-1][1:]
     assert sorted(set(fds) - {"0", "1", "2"}, key=int) == sorted(told, key=int)
     vhost = [fd for fd in fds if fds[fd] == "/dev/vhost-net"]
     assert len(told) - len(vhost) == count
@@ -262,16 +260,16 @@ def test_instance_and_n_together(site):
 
 @pytest.mark.parametrize("text, message", [
     ("networks:\n- vmnet: shared\n  lima: bridged\n",
-     ":3:3: networks[0].lima excludes vmnet, which is set too; keep one of lima, socket, vzNAT and "
+     ":3:3: networks[0].lima: excludes vmnet, which is set too; keep one of lima, socket, vzNAT and "
      "vmnet"),
     ("networks:\n- socket: /x\n  vmnet: shared\n",
-     ":3:3: networks[0].vmnet excludes socket, which is set too; keep one of lima, socket, vzNAT "
+     ":3:3: networks[0].vmnet: excludes socket, which is set too; keep one of lima, socket, vzNAT "
      "and vmnet"),
     ("networks:\n- vzNAT: true\n  vmnet: shared\n",
-     ":3:3: networks[0].vmnet excludes vzNAT, which is set too; keep one of lima, socket, vzNAT "
+     ":3:3: networks[0].vmnet: excludes vzNAT, which is set too; keep one of lima, socket, vzNAT "
      "and vmnet"),
     ("networks:\n- macAddress: 52:55:55:12:34:56\n",
-     ":2:3: networks[0] names no network; set one of lima, socket, vzNAT: true and vmnet, such as "
+     ":2:3: networks[0]: names no network; set one of lima, socket, vzNAT: true and vmnet, such as "
      "vmnet: shared"),
     ("networks:\n- vmnet: shared\n  macAddress: nonsense\n", None),
     ("networks:\n- vmnet: Bad!\n", None),
