@@ -34,11 +34,9 @@ def reading(report):
 
 
 class End:
-    """A process with a place on a network: a shell that runs the commands it is given. It ends with
-    its standard input, so nothing is left of a benchmark that is killed.
-    """
+    """A process with a place on a network: a shell that runs the commands it is given."""
 
-    SHELL = ["sh", "-c", 'while read -r line; do sh -c "$line"; echo "@@END $?"; done']
+    SHELL = ["sh", "-c", 'while read -r line; do eval "$line"; echo "@@END $?"; done']
     ENDED = re.compile(r"^@@END (\d+)$")
 
     def __init__(self, words, **options):
@@ -82,7 +80,7 @@ class End:
         return reading(json.loads(self.run(words)))
 
     def close(self):
-        self.process.kill()
+        self.process.terminate()  # vmlan join passes it on
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
@@ -204,7 +202,8 @@ class Guests:
     def rate(self, seconds, over):
         target = {self.NETWORK: "bob", self.SOCKET: self.ADDRESSES[1]}[over]
         try:
-            return reading(self.guests[0].iperf3(target, seconds=seconds))
+            return reading(self.guests[0].iperf3(target, "-4", "-C", congestion_control(),
+                                                 seconds=seconds))
         except GuestError as error:
             raise AssertionError(str(error)) from None
 

@@ -12,6 +12,17 @@
 
 #include "base/own.h"
 
+static int make_refused(int code, const char *path, struct error *error)
+{
+    struct error local;
+
+    error = error ? error : &local;
+    error_system(error, code, "cannot make directory %s", path);
+    error->id = ERROR_UNAVAILABLE;
+    error_hint(error, "make it and let this user write it");
+    return code;
+}
+
 int paths_make(const char *path, struct error *error)
 {
     char part[PATHS_MAX];
@@ -23,12 +34,8 @@ int paths_make(const char *path, struct error *error)
         if (path[i] != '/' && path[i] != '\0')
             continue;
         snprintf(part, sizeof(part), "%.*s", (int)i, path);
-        if (mkdir(part, 0700) < 0 && errno != EEXIST) {
-            error_system(error, -errno, "cannot make directory %s", part);
-            error->id = ERROR_UNAVAILABLE;
-            error_hint(error, "make it and let this user write it");
-            return error->code;
-        }
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+            return make_refused(-errno, part, error);
     }
     return 0;
 }

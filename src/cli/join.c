@@ -45,6 +45,13 @@ static int nic_take(const struct cli *cli, struct nics *nics, struct error *erro
     } fields[] = {{"name", &nic->name}, {"mac", &nic->mac}, {"ip", &nic->ip}};
     int r = nics_add(nics, cli->arguments[0], error);
 
+    if (r >= 0 && (nic->backend || nic->queues > 1)) {
+        r = error_set(error, -EINVAL, ERROR_INVALID,
+                      "a command that joins has no backend or queues");
+        error_where(error, "%s", cli->arguments[0]);
+        error_hint(error, "leave them out, or use vmlan run");
+        return r;
+    }
     nic->backend = alloc_text("namespace");
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(fields); i++)
         if (cli_option(cli, fields[i].option)) {

@@ -103,7 +103,7 @@ int nics_add(struct nics *nics, const char *text, struct error *error)
         return r;
     r = nic_parse(&nics->items[nics->count++], copy, error);
     if (r < 0)
-        error_where(error, "-n %s", text);
+        error_where(error, "%s", text);
     return r;
 }
 

@@ -99,12 +99,23 @@ static const struct verb_option *parser_option(const struct parser *parser, int 
     return NULL;
 }
 
+/* The option that getopt_long(3) stumbled over, as it was written. One letter of several behind a
+ * dash has no word of its own. */
+static const char *option_written(char **argv, char letter[3])
+{
+    if (optopt <= 0 || optopt >= 256)
+        return argv[optind - 1];
+    snprintf(letter, 3, "-%c", optopt);
+    return letter;
+}
+
 /* Parses options among argv up to the first argument ('+') or everywhere; optind is then at the
  * first argument. */
 static int options_parse(struct cli *cli, const struct verb_option *own, bool stop, int argc,
                          char **argv)
 {
     struct parser parser = {.shorts = ""};
+    char letter[3];
     int code;
 
     strcpy(parser.shorts, stop ? "+:" : ":");
@@ -116,9 +127,9 @@ static int options_parse(struct cli *cli, const struct verb_option *own, bool st
         const struct verb_option *option = parser_option(&parser, code);
 
         if (code == ':')
-            return usage_fail(cli, "an argument is missing after ", argv[optind - 1]);
+            return usage_fail(cli, "an argument is missing after ", option_written(argv, letter));
         if (!option)
-            return usage_fail(cli, "unknown option ", argv[optind - 1]);
+            return usage_fail(cli, "unknown option ", option_written(argv, letter));
         if (cli->value_count == ARRAY_SIZE(cli->values))
             return usage_fail(cli, "too many options", "");
         cli->values[cli->value_count++] = (struct cli_value){option, optarg ? optarg : ""};

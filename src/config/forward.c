@@ -289,3 +289,41 @@ int forward_check_guest(const struct forward *forward, const struct spec *spec, 
     error_hint(error, "write the guest's name, or an address that it has there");
     return -EINVAL;
 }
+
+static unsigned forward_first_unprivileged(void)
+{
+    OWN(file) FILE *file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+    unsigned first;
+
+    return file && fscanf(file, "%u", &first) == 1 ? first : IPPORT_RESERVED;
+}
+
+int forward_refused(const struct forward *forward, unsigned port, int code, struct error *error)
+{
+    const char *protocol = ports_protocol_text(forward->protocol);
+    char address[INET6_ADDRSTRLEN];
+
+    inet_ntop(forward->family, &forward->address, address, sizeof(address));
+    switch (-code) {
+    case EADDRINUSE:
+        error_set(error, code, ERROR_CONFLICT, "%s port %u of %s is in use on this host", protocol,
+                  port, address);
+        error_hint(error, "choose another port or address; ss -%cnlp shows who listens there",
+                   protocol[0]);
+        return code;
+    case EACCES:
+        error_set(error, code, ERROR_PERMISSION, "%s port %u is privileged", protocol, port);
+        error_hint(error,
+                   "use a port from %u on, or have root run: sysctl "
+                   "net.ipv4.ip_unprivileged_port_start=%u",
+                   forward_first_unprivileged(), port);
+        return code;
+    case EADDRNOTAVAIL:
+        error_set(error, code, ERROR_UNAVAILABLE, "%s is not an address of this host", address);
+        error_hint(error, "ip addr lists what is; 0.0.0.0 and [::] stand for all");
+        return code;
+    default:
+        return error_system(error, code, "cannot listen on %s port %u of %s", protocol, port,
+                            address);
+    }
+}

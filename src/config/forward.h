@@ -59,3 +59,7 @@ struct spec;
  * subnet that is not known yet is not judged. */
 int forward_check_guest(const struct forward *forward, const struct spec *spec,
                         struct error *error);
+
+/* Why listening on port, one of the forward's, failed with code (negative errno of socket, bind or
+ * listen), for a person: fills error with reason and cure, and returns code. */
+int forward_refused(const struct forward *forward, unsigned port, int code, struct error *error);

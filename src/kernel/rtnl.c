@@ -16,6 +16,9 @@
 /* The kernel builds dump messages of up to this: NLMSG_GOODSIZE, include/linux/netlink.h. */
 enum { RTNL_BUFFER = 32768 };
 
+/* Room for what some hundred links say when they come or go at once; a few messages each. */
+enum { MONITOR_BYTES = 4 * 1024 * 1024 };
+
 struct rtnl {
     struct mnl_socket *socket;
     unsigned sequence;
@@ -287,6 +290,7 @@ static int monitor_open(uint32_t groups, const char *what, int *ret_fd, struct e
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return error_system(error, -errno, "cannot watch %s", what);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){MONITOR_BYTES}, sizeof(int));
     *ret_fd = take_fd(&fd);
     return 0;
 }
@@ -307,12 +311,16 @@ int rtnl_monitor_read(int fd, rtnl_link_fn *call, void *context)
 {
     struct query query = {.on_link = call, .context = context};
     char buffer[RTNL_BUFFER];
+    int lost = 0;
 
     for (;;) {
         ssize_t got = recv(fd, buffer, sizeof(buffer), 0);
 
-        if (got < 0)
-            return errno == EAGAIN ? 0 : -errno;
-        mnl_cb_run(buffer, (size_t)got, 0, 0, on_link, &query);
+        if (got >= 0)
+            mnl_cb_run(buffer, (size_t)got, 0, 0, on_link, &query);
+        else if (errno == ENOBUFS)
+            lost = -ENOBUFS; /* and more may be, unsaid, until the queue is empty: af_netlink.c */
+        else
+            return errno == EAGAIN ? lost : -errno;
     }
 }

@@ -29,9 +29,11 @@ int dnsmasq_find(char *path, struct error *error)
 }
 
 /* Runs between fork and exec: keeps the rights that dnsmasq needs and no others. It is root of a
- * namespace only, but reads packets that guests make. */
+ * namespace only, but reads packets that guests make. And until it handles SIGHUP
+ * (dnsmasq_reread()) by itself, which is before it reads anything, one must not end it. */
 static void rights_reduce(void)
 {
+    signal(SIGHUP, SIG_IGN);
     for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         if (cap != CAP_NET_ADMIN && cap != CAP_NET_RAW && cap != CAP_NET_BIND_SERVICE)
             prctl(PR_CAPBSET_DROP, cap);

@@ -12,22 +12,11 @@
 #include "base/paths.h"
 #include "kernel/sandbox.h"
 #include "network/address.h"
+#include "network/forwarder-private.h"
 #include "network/uplink-fds.h"
-#include "wire/conn.h"
 
 /* How often a holder that died is looked for. */
 enum { AGAIN_MS = 50 };
-
-struct forwarder {
-    struct loop loop;
-    struct signals signals;
-    struct timer again;
-    struct sockaddr_un address; /* of the holder */
-    struct conn *holder;        /* NULL: gone for now */
-    char name[SPEC_NAME_MAX + 1];
-    struct spec spec;
-    struct uplink *uplink; /* NULL until the holder gave what it needs */
-};
 
 static void give_up(struct forwarder *forwarder, const struct error *error)
 {
@@ -68,6 +57,21 @@ static void fds_take(const json_t *reply, int *fds, size_t fd_count, struct upli
     }
 }
 
+static void route6_tell(struct forwarder *forwarder)
+{
+    if (forwarder->holder)
+        conn_call(forwarder->holder, "io.vmlan.Holder.Route6",
+                  json_pack("{sb}", "there", forwarder->route6_there), NULL, 0, false, NULL, NULL);
+}
+
+static void route6_changed(void *context, bool there)
+{
+    struct forwarder *forwarder = context;
+
+    forwarder->route6_there = there;
+    route6_tell(forwarder);
+}
+
 static int uplink_start(struct forwarder *forwarder, const struct uplink_fds *fds,
                         struct error *error)
 {
@@ -89,7 +93,21 @@ static int uplink_start(struct forwarder *forwarder, const struct uplink_fds *fd
                                    .mtu = spec->mtu};
 
     r = uplink_new(&forwarder->loop, &config, fds, &forwarder->uplink);
-    return r < 0 ? error_system(error, r, "cannot start the uplink") : sandbox_enter(error);
+    if (r >= 0 && config.nat66)
+        r = route6_new(&forwarder->loop, route6_changed, forwarder, &forwarder->route6);
+    if (r < 0)
+        return error_system(error, r, "cannot start the uplink");
+    r = forwarder_forwards_start(forwarder, error);
+    return r < 0 ? r : sandbox_enter(error);
+}
+
+/* A holder that knows of us, the first or a later one, is told what it can't see from inside. */
+static void holder_follow(struct forwarder *forwarder)
+{
+    stock_set_holder(&forwarder->stock, forwarder->holder);
+    forwarder_forwards_watch(forwarder);
+    if (forwarder->route6)
+        route6_tell(forwarder);
 }
 
 /* The holder's answer to Forwarder: what to work on, or only that it knows of us again. */
@@ -107,13 +125,15 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
         give_up(forwarder, error); /* another one is there, or the network is going */
         return;
     }
-    if (forwarder->uplink)
-        return;
-    fds_take(reply, fds, fd_count, &taken);
-    if (spec_take(forwarder, reply, &own) < 0 || uplink_start(forwarder, &taken, &own) < 0)
-        give_up(forwarder, &own);
-    else
+    if (!forwarder->uplink) {
+        fds_take(reply, fds, fd_count, &taken);
+        if (spec_take(forwarder, reply, &own) < 0 || uplink_start(forwarder, &taken, &own) < 0) {
+            give_up(forwarder, &own);
+            return;
+        }
         log_debug(forwarder->name, "ready");
+    }
+    holder_follow(forwarder);
 }
 
 static void holder_lost(struct conn *conn, int error)
@@ -123,24 +143,28 @@ static void holder_lost(struct conn *conn, int error)
     (void)error;
     conn_free(conn);
     forwarder->holder = NULL;
+    stock_set_holder(&forwarder->stock, NULL);
     timer_set(&forwarder->again, AGAIN_MS);
 }
 
-static int holder_connect(struct forwarder *forwarder)
+int forwarder_connect(struct forwarder *forwarder, conn_closed_fn *closed, struct conn **ret)
 {
     OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int r;
 
     if (fd < 0 ||
         connect(fd, (struct sockaddr *)&forwarder->address, sizeof(forwarder->address)) < 0)
         return -errno;
-    r = conn_new(&forwarder->loop, take_fd(&fd), "holder", NULL, forwarder, holder_lost,
-                 &forwarder->holder);
-    if (r < 0)
-        return r;
-    return conn_call(forwarder->holder, "io.vmlan.Holder.Forwarder",
-                     json_pack("{sb}", "sockets", !forwarder->uplink), NULL, 0, false, welcomed,
-                     forwarder);
+    return conn_new(&forwarder->loop, take_fd(&fd), "holder", NULL, forwarder, closed, ret);
+}
+
+static int holder_connect(struct forwarder *forwarder)
+{
+    int r = forwarder_connect(forwarder, holder_lost, &forwarder->holder);
+
+    return r < 0 ? r
+                 : conn_call(forwarder->holder, "io.vmlan.Holder.Forwarder",
+                             json_pack("{sb}", "sockets", !forwarder->uplink), NULL, 0, false,
+                             welcomed, forwarder);
 }
 
 /* A network that ends removes its socket first; a holder that crashed is replaced at its path. */
@@ -198,6 +222,10 @@ static int forwarder_init(struct forwarder *forwarder, const char *name, struct 
 static void forwarder_done(struct forwarder *forwarder)
 {
     conn_free(forwarder->holder);
+    conn_free(forwarder->watching);
+    forwards_free(forwarder->forwards);
+    stock_done(&forwarder->stock);
+    route6_free(forwarder->route6);
     uplink_free(forwarder->uplink);
     timer_done(&forwarder->again);
     signals_done(&forwarder->signals);

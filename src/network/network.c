@@ -124,9 +124,38 @@ static void network_fail(struct network *network, const struct error *error)
 }
 
 static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                             const struct error *error);
+
+static int request_send(struct request *request)
+{
+    char method[64];
+    int r;
+
+    snprintf(method, sizeof(method), "io.vmlan.Holder.%s", request->method);
+    r = conn_call(request->network->holder, method, json_incref(request->parameters), NULL, 0,
+                  false, request_answered, request);
+    request->sent = r >= 0;
+    return r;
+}
+
+/* In their order, as many as the connection takes (CONN_PENDING_MAX); the others when answers to
+ * these have come, or when there is a holder again. */
+static void requests_send(struct network *network)
+{
+    struct request *request;
+
+    if (!network->holder)
+        return;
+    list_each(request, &network->requests, link)
+        if (!request->sent && request_send(request) < 0)
+            return;
+}
+
+static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                              const struct error *error)
 {
     struct request *request = context;
+    struct network *network = request->network;
     conn_reply_fn *answer = request->answer;
     void *answer_context = request->context;
 
@@ -135,18 +164,9 @@ static void request_answered(void *context, json_t *reply, int *fds, size_t fd_c
         return;
     }
     request_free(request);
+    requests_send(network);
     if (answer)
         answer(answer_context, reply, fds, fd_count, more, error);
-}
-
-static void request_send(struct request *request)
-{
-    struct network *network = request->network;
-    char method[64];
-
-    snprintf(method, sizeof(method), "io.vmlan.Holder.%s", request->method);
-    request->sent = conn_call(network->holder, method, json_incref(request->parameters), NULL, 0,
-                              false, request_answered, request) >= 0;
 }
 
 void network_ask(struct network *network, const char *method, json_t *parameters, bool revive,
@@ -161,8 +181,7 @@ void network_ask(struct network *network, const char *method, json_t *parameters
                                 .answer = answer,
                                 .context = context};
     list_append(&network->requests, &request->link);
-    if (network->holder)
-        request_send(request);
+    requests_send(network);
 }
 
 void network_forget(struct network *network, const void *context)
@@ -319,7 +338,6 @@ static int holder_spawn(struct network *network, struct error *error)
 static int holder_start(struct network *network, struct error *error)
 {
     int fds[] = {network->ns.user, network->ns.net};
-    struct request *request;
     int r = holder_spawn(network, error);
 
     if (r >= 0)
@@ -332,8 +350,7 @@ static int holder_start(struct network *network, struct error *error)
               fds, network->ns.net >= 0 ? 2 : 0, false, started, network);
     conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
               network);
-    list_each(request, &network->requests, link)
-        request_send(request);
+    requests_send(network);
     return 0;
 }
 

@@ -199,12 +199,10 @@ bool flows_evict(struct flows *flows)
 
 static void limit_warn(struct flows *flows, const char *whose, unsigned limit)
 {
-    if (flows->warned && now - flows->warned < WARN_MS)
-        return;
-    flows->warned = now;
-    log_warn(flows->limits.network,
-             "%s has %u %s flows: the longest idle one ends for each new one", whose, limit,
-             flows->limits.name);
+    if (rate_due(&flows->warned))
+        log_warn(flows->limits.network,
+                 "%s has %u %s flows: the longest idle one ends for each new one", whose, limit,
+                 flows->limits.name);
 }
 
 void flows_add(struct flows *flows, struct flow *flow, unsigned kind)

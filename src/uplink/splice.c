@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -172,15 +174,22 @@ static bool way_reads(const struct way *way)
     return !way->ended && !way->held;
 }
 
+/* Has it sent something that its peer has not acknowledged, but still may? */
+static bool end_unsent(const struct end *end)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof(info);
+    int left;
+
+    return getsockopt(end->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_state != TCP_CLOSE && ioctl(end->fd, SIOCOUTQ, &left) == 0 && left > 0;
+}
+
 static void splice_flush(struct timer *timer)
 {
     struct splice *s = container_of(timer, struct splice, flush);
-    int left, unsent = 0;
 
-    for (int i = 0; i < 2; i++)
-        if (s->ends[i].fd >= 0 && ioctl(s->ends[i].fd, SIOCOUTQ, &left) == 0)
-            unsent += left;
-    if (unsent && ++s->flush_tries < FLUSH_TRIES)
+    if ((end_unsent(&s->ends[0]) || end_unsent(&s->ends[1])) && ++s->flush_tries < FLUSH_TRIES)
         timer_set(&s->flush, FLUSH_MS);
     else
         splice_end(s, true);
@@ -190,16 +199,12 @@ static void splice_flush(struct timer *timer)
  * yet, so where the other one still has such bytes it gets a moment. */
 static void splice_fail(struct splice *s)
 {
-    int left;
-    bool wait = false;
-
     for (int i = 0; i < 2; i++) {
         source_remove(&s->ends[i].source);
-        if (ioctl(s->ends[i].fd, SIOCOUTQ, &left) == 0 && left > 0)
-            wait = true;
         way_release(&s->ways[i]);
     }
-    if (wait && timer_init(s->loop, &s->flush, splice_flush) == 0)
+    if ((end_unsent(&s->ends[0]) || end_unsent(&s->ends[1])) &&
+        timer_init(s->loop, &s->flush, splice_flush) == 0)
         timer_set(&s->flush, FLUSH_MS);
     else
         splice_end(s, true);
@@ -252,8 +257,7 @@ static void splice_event(struct source *source, uint32_t events)
         return;
     }
     for (int k = 0; k < 2 && r == 0; k++)
-        if (end->source.loop || k != i || !gone)
-            r = splice_watch(s, k);
+        r = splice_watch(s, k);
     if (r < 0)
         splice_fail(s);
 }

@@ -73,7 +73,7 @@ bool tun_is_guest(const struct tun *tun, const union endpoint *address)
         prefix = tun->config->prefix6;
     }
     rest = prefix % 8;
-    return memcmp(a, net, prefix / 8) == 0 &&
+    return prefix > 0 && memcmp(a, net, prefix / 8) == 0 &&
            (rest == 0 || ((a[prefix / 8] ^ net[prefix / 8]) & (0xff00 >> rest) & 0xff) == 0);
 }
 

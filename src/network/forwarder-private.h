@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What forwarder.c (its life) and forwarder-forwards.c (the list of forwards) share. */
+#pragma once
+
+#include <sys/un.h>
+
+#include "config/spec.h"
+#include "network/stock.h"
+#include "uplink/forwards.h"
+#include "uplink/route6.h"
+
+struct forwarder {
+    struct loop loop;
+    struct signals signals;
+    struct timer again;
+    struct sockaddr_un address; /* of the holder */
+    struct conn *holder;        /* NULL: gone for now */
+    struct conn *watching;      /* to it too: tells of forwards; NULL: not now */
+    char name[SPEC_NAME_MAX + 1];
+    struct spec spec;
+    struct uplink *uplink; /* NULL until the holder gave what it needs */
+    struct route6 *route6;
+    bool route6_there;
+    struct stock stock;
+    struct forwards *forwards;
+};
+
+/* A connection to the holder, for conn_owner() to be the forwarder. Negative errno. */
+int forwarder_connect(struct forwarder *forwarder, conn_closed_fn *closed, struct conn **ret);
+
+int forwarder_forwards_start(struct forwarder *forwarder, struct error *error);
+/* Asks a holder, also each new one, for the list and follows it. */
+void forwarder_forwards_watch(struct forwarder *forwarder);

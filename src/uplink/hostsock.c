@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See hostsock.h. */
+#include "uplink/hostsock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+#include "uplink/sockerr.h"
+
+/* The same things by both families' names. */
+static const struct names {
+    int level, hop_limit, traffic_class, fragment, dont, may, mtu;
+} names4 = {IPPROTO_IP, IP_TTL, IP_TOS, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT, IP_MTU},
+  names6 = {IPPROTO_IPV6,     IPV6_UNICAST_HOPS,  IPV6_TCLASS, IPV6_MTU_DISCOVER,
+            IPV6_PMTUDISC_DO, IPV6_PMTUDISC_WANT, IPV6_MTU};
+
+static const struct names *names_of(const struct hostsock *s)
+{
+    return s->host.any.sa_family == AF_INET ? &names4 : &names6;
+}
+
+int hostsock_open(const struct uplink *uplink, const union endpoint *remote, int protocol,
+                  struct hostsock *ret)
+{
+    struct hostsock s = {.hop_limit = -1, .dont_fragment = -1};
+    int family = remote->any.sa_family, r;
+    OWN(fd) int fd = -1;
+
+    r = host_destination(uplink, remote, &s.host, &s.second);
+    if (r < 0)
+        return r;
+    fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    if (fd < 0)
+        return -errno;
+    r = sockerr_enable(fd, family);
+    if (r < 0)
+        return r;
+    if (connect(fd, &s.host.any, endpoint_size(&s.host)) < 0)
+        return -errno;
+    s.fd = take_fd(&fd);
+    *ret = s;
+    return 0;
+}
+
+void hostsock_close(struct hostsock *s)
+{
+    fd_close(&s->fd);
+}
+
+/* A value that can't be set stays the kernel's own: the packet goes out all the same. */
+static void option_carry(const struct hostsock *s, int option, int *now, int wanted, int value)
+{
+    if (*now == wanted)
+        return;
+    setsockopt(s->fd, names_of(s)->level, option, &value, sizeof(value));
+    *now = wanted;
+}
+
+void hostsock_carry(struct hostsock *s, const struct packet *packet)
+{
+    const struct names *n = names_of(s);
+
+    option_carry(s, n->hop_limit, &s->hop_limit, packet->hop_limit, packet->hop_limit);
+    option_carry(s, n->traffic_class, &s->traffic_class, packet->traffic_class,
+                 packet->traffic_class);
+    option_carry(s, n->fragment, &s->dont_fragment, packet->dont_fragment,
+                 packet->dont_fragment ? n->dont : n->may);
+}
+
+bool hostsock_second(struct hostsock *s)
+{
+    if (s->second.any.sa_family == AF_UNSPEC ||
+        connect(s->fd, &s->second.any, endpoint_size(&s->second)) < 0)
+        return false;
+    s->host = s->second;
+    s->second.any.sa_family = AF_UNSPEC;
+    return true;
+}
+
+uint32_t hostsock_mtu(const struct hostsock *s)
+{
+    int mtu = 0;
+    socklen_t size = sizeof(mtu);
+
+    if (getsockopt(s->fd, names_of(s)->level, names_of(s)->mtu, &mtu, &size) < 0 || mtu <= 0)
+        return s->host.any.sa_family == AF_INET ? 576 : 1280; /* what every link carries */
+    return (uint32_t)mtu;
+}

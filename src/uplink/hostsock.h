@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host's side of a flow without connection: a connected datagram socket (UDP or ping) that
+ * sends with the hop limit, traffic class and fragmentation the guest's packets have, so that what
+ * traceroute, ECN and path MTU discovery do inside means the same outside.
+ */
+#pragma once
+
+#include "uplink/packet.h"
+
+struct hostsock {
+    int fd;                                      /* non-blocking; -1: none */
+    union endpoint host;                         /* it is connected there */
+    union endpoint second;                       /* to try when that refuses; AF_UNSPEC: none */
+    int hop_limit, traffic_class, dont_fragment; /* as set on fd; -1: not yet */
+};
+
+#define HOSTSOCK_NULL ((struct hostsock){.fd = -1})
+
+/* Makes a socket (SOCK_DGRAM of that protocol) that is connected to where the host is to go for
+ * `remote` (host_destination()). Negative errno: as a process of the host would see it. */
+int hostsock_open(const struct uplink *uplink, const union endpoint *remote, int protocol,
+                  struct hostsock *ret);
+void hostsock_close(struct hostsock *s); /* accepts HOSTSOCK_NULL */
+
+/* Makes what is sent next look like the guest's packet. */
+void hostsock_carry(struct hostsock *s, const struct packet *packet);
+
+/* Goes over to the second destination. False when there is none or it can't be reached. */
+bool hostsock_second(struct hostsock *s);
+
+/* The path MTU as the kernel knows it. */
+uint32_t hostsock_mtu(const struct hostsock *s);

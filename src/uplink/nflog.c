@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/nflog.h"
+
+#include <libmnl/libmnl.h>
+#include <limits.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+
+static void nflog_message(const struct nlmsghdr *message,
+                          void (*packet)(void *context, const void *bytes, size_t size),
+                          void *context)
+{
+    const struct nlattr *attribute;
+
+    if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
+        message->nlmsg_len < sizeof(*message) + sizeof(struct nfgenmsg))
+        return;
+    mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+        if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD)
+            packet(context, mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute));
+    }
+}
+
+void nflog_each(const void *data, size_t size,
+                void (*packet)(void *context, const void *bytes, size_t size), void *context)
+{
+    const struct nlmsghdr *message = data;
+    int left = size < INT_MAX ? (int)size : INT_MAX;
+
+    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+        nflog_message(message, packet, context);
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See udp.h. */
+#include "uplink/udp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "uplink/flows.h"
+#include "uplink/hostsock.h"
+#include "uplink/sockerr.h"
+#include "uplink/tun.h"
+
+enum {
+    TOTAL_MAX = 8192,
+    PER_GUEST_MAX = 1024,
+    FRESH_MS = 30000,
+    ANSWERED_MS = 180000,
+    QUERY_MS = 20000, /* DNS: a resolver gives up long before */
+    DNS_PORT = 53,
+
+    JOIN_MAX = 64,      /* datagrams in one super-datagram: UDP_MAX_SEGMENTS of older kernels */
+    JOIN_BYTES = 60000, /* of them together: 65507 is the end */
+    RECEIVE_BATCH = 16, /* reads in one event, so that others get their turn */
+    RECEIVE_BUFFER = 1 << 20, /* of the socket; net.core.rmem_max may cap it */
+    HEADROOM = 64,            /* in front of what is received: IP and UDP headers */
+    DATA_MAX = 65536,
+    RESEND_MAX = 512, /* what an ICMP error of 576 bytes quotes whole */
+};
+
+enum { KIND_FRESH, KIND_ANSWERED, KIND_QUERY };
+
+struct udp_flow {
+    struct flow flow;
+    struct udp *udp;
+    struct hostsock socket;
+    struct source source;
+    bool single; /* super-datagrams were refused: the path is narrower than the network */
+};
+
+/* Datagrams of one flow on their way to the host: all `unit` bytes long but the last. */
+struct outgoing {
+    struct udp_flow *flow; /* NULL: none */
+    const uint8_t *data;   /* the packet of the first, for what is told to the guest */
+    struct packet packet;
+    size_t unit, bytes;
+    bool full;
+    int count;
+    struct iovec pieces[JOIN_MAX];
+};
+
+/* Room for recvmmsg(). */
+struct incoming {
+    struct mmsghdr messages[RECEIVE_BATCH];
+    struct iovec iov[RECEIVE_BATCH];
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int)) * 2];
+    } control[RECEIVE_BATCH];
+    uint8_t data[RECEIVE_BATCH][HEADROOM + DATA_MAX];
+};
+
+struct udp {
+    struct tun *tun;
+    const char *network;
+    struct flows *flows;
+    struct outgoing out;
+    struct incoming *in;
+};
+
+static void flow_log(const struct udp_flow *f, const char *what)
+{
+    char guest[ENDPOINT_TEXT_SIZE], remote[ENDPOINT_TEXT_SIZE];
+
+    if (log_current_level() <= LOG_DEBUG)
+        log_debug(f->udp->network, "udp %s -> %s: %s", endpoint_text(&f->flow.guest, guest),
+                  endpoint_text(&f->flow.remote, remote), what);
+}
+
+/* Writes one datagram to the guest; its payload stands in a buffer with HEADROOM bytes in front. */
+static void answer_write(struct udp_flow *f, const struct packet_head *head, uint8_t *payload,
+                         size_t size, unsigned segment)
+{
+    int family = head->src->any.sa_family;
+    uint8_t *packet = payload - (family == AF_INET ? 28 : 48);
+    struct virtio_net_hdr hdr;
+    bool offload = tun_offload(f->udp->tun, family, size, segment, &hdr);
+    size_t headers = packet_udp(packet, head, size, offload);
+
+    if (offload)
+        tun_write_offload(f->udp->tun, packet, headers + size, &hdr);
+    else
+        tun_write(f->udp->tun, packet, headers + size);
+}
+
+/* What arrived at once: one datagram, or several of `segment` bytes. */
+static void answer(struct udp_flow *f, uint8_t *payload, size_t size, unsigned segment,
+                   uint8_t traffic_class)
+{
+    struct tun *tun = f->udp->tun;
+    struct packet_head head = {
+        .src = &f->flow.remote,
+        .dst = &f->flow.guest,
+        .protocol = IPPROTO_UDP,
+        .traffic_class = traffic_class,
+    };
+    struct virtio_net_hdr hdr;
+
+    if (segment == 0 || segment >= size ||
+        tun_offload(tun, head.src->any.sa_family, size, segment, &hdr)) {
+        segment = segment < size ? segment : 0;
+        head.id = tun_take_ids(tun, segment ? (unsigned)(size / segment) + 1 : 1);
+        answer_write(f, &head, payload, size, segment);
+        return;
+    }
+    while (size > 0) { /* the headers overwrite the end of the one before, which is gone already */
+        size_t part = size < segment ? size : segment;
+
+        head.id = tun_take_ids(tun, 1);
+        answer_write(f, &head, payload, part, 0);
+        payload += part;
+        size -= part;
+    }
+}
+
+static void message_answer(struct udp_flow *f, struct msghdr *message, uint8_t *payload,
+                           size_t size)
+{
+    int segment = 0, class = 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
+            memcpy(&segment, CMSG_DATA(c), sizeof(segment));
+        else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+            class = *CMSG_DATA(c);
+        else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
+            memcpy(&class, CMSG_DATA(c), sizeof(class));
+    }
+    answer(f, payload, size, segment > 0 ? (unsigned)segment : 0, (uint8_t) class);
+}
+
+static void flow_receive(struct udp_flow *f)
+{
+    struct incoming *in = f->udp->in;
+    int got;
+
+    for (unsigned i = 0; i < RECEIVE_BATCH; i++) {
+        in->messages[i].msg_hdr.msg_control = &in->control[i];
+        in->messages[i].msg_hdr.msg_controllen = sizeof(in->control[i]);
+    }
+    got = recvmmsg(f->socket.fd, in->messages, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+    if (got <= 0)
+        return;
+    for (int i = 0; i < got; i++)
+        message_answer(f, &in->messages[i].msg_hdr, in->data[i] + HEADROOM,
+                       in->messages[i].msg_len);
+    f->socket.second.any.sa_family = AF_UNSPEC;
+    flows_touch(f->udp->flows, &f->flow,
+                f->flow.kind == KIND_FRESH ? (unsigned)KIND_ANSWERED : f->flow.kind);
+}
+
+/* The guest's datagram that an error is about, as far as it came back. */
+static void error_tell(struct udp_flow *f, const struct sockerr *e)
+{
+    uint8_t packet[PACKET_UDP_MAX + SOCKERR_QUOTE_MAX];
+    struct packet_head head = {
+        .src = &f->flow.guest, .dst = &f->flow.remote, .protocol = IPPROTO_UDP, .hop_limit = 1};
+    size_t headers = f->flow.guest.any.sa_family == AF_INET ? 28 : 48;
+
+    memcpy(packet + headers, e->data, e->size);
+    packet_udp(packet, &head, e->size, false);
+    sockerr_tell(f->udp->tun, e, &f->socket.host, &f->flow.remote, packet, headers + e->size);
+    flow_log(f, strerror(e->error));
+}
+
+/* Empties the error queue. What this kernel says itself is seen by who sends. */
+static void flow_errors(struct udp_flow *f)
+{
+    struct sockerr e;
+
+    while (sockerr_read(f->socket.fd, &e) == 0) {
+        if (!e.icmp)
+            continue;
+        if (e.error == ECONNREFUSED && hostsock_second(&f->socket)) {
+            if (e.size <= RESEND_MAX)
+                send(f->socket.fd, e.data, e.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+            continue;
+        }
+        error_tell(f, &e);
+    }
+}
+
+static void flow_ready(struct source *source, uint32_t events)
+{
+    struct udp_flow *f = container_of(source, struct udp_flow, source);
+
+    if (events & EPOLLERR)
+        flow_errors(f);
+    if (events & EPOLLIN)
+        flow_receive(f);
+}
+
+/* Answers come with their size when joined and with their traffic class; best effort. */
+static void flow_options(struct udp_flow *f)
+{
+    const int on = 1, buffer = RECEIVE_BUFFER;
+    int fd = f->socket.fd;
+
+    if (f->flow.guest.any.sa_family == AF_INET)
+        setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on));
+    else
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on));
+    setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+}
+
+static int flow_open(struct udp *udp, struct udp_flow *f)
+{
+    struct uplink *uplink = tun_uplink(udp->tun);
+    int r = hostsock_open(uplink, &f->flow.remote, IPPROTO_UDP, &f->socket);
+
+    if ((r == -EMFILE || r == -ENFILE) && flows_evict(udp->flows))
+        r = hostsock_open(uplink, &f->flow.remote, IPPROTO_UDP, &f->socket);
+    if (r < 0)
+        return r;
+    flow_options(f);
+    return source_add(uplink_loop(uplink), &f->source, f->socket.fd, EPOLLIN, flow_ready);
+}
+
+static void flow_free(struct udp_flow *f)
+{
+    source_remove(&f->source);
+    hostsock_close(&f->socket);
+    free(f);
+}
+
+static void flow_ended(void *context, struct flow *flow)
+{
+    struct udp *udp = context;
+    struct udp_flow *f = container_of(flow, struct udp_flow, flow);
+
+    if (udp->out.flow == f)
+        udp_flush(udp);
+    flow_log(f, "ended");
+    flow_free(f);
+}
+
+/* The flow of a packet, made if it is the first; NULL when it may not or can't be: the guest was
+ * told. */
+static struct udp_flow *flow_get(struct udp *udp, const uint8_t *data, const struct packet *packet)
+{
+    struct flow *known = flows_find(udp->flows, &packet->src, &packet->dst);
+    struct udp_flow *f;
+    in_port_t port;
+    int r;
+
+    if (known)
+        return container_of(known, struct udp_flow, flow);
+    f = alloc_new(struct udp_flow);
+    f->udp = udp;
+    f->socket = HOSTSOCK_NULL;
+    f->flow.guest = packet->src;
+    f->flow.remote = packet->dst;
+    r = flow_open(udp, f);
+    if (r < 0) {
+        flow_log(f, strerror(-r));
+        flow_free(f);
+        tun_error(udp->tun, packet_error_of(-r), 0, data, packet);
+        return NULL;
+    }
+    port = f->flow.remote.any.sa_family == AF_INET ? packet->dst.v4.sin_port
+                                                   : packet->dst.v6.sin6_port;
+    flows_add(udp->flows, &f->flow, port == htons(DNS_PORT) ? KIND_QUERY : KIND_FRESH);
+    flow_log(f, "new");
+    return f;
+}
+
+/* Sends pieces as datagrams of `unit` bytes; negative errno. An error of an earlier datagram is
+ * reported by the kernel once instead of sending: then it is sent again. */
+static int pieces_send(struct udp_flow *f, struct iovec *pieces, int count, size_t unit,
+                       bool several)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+    int error = 0;
+
+    if (several) {
+        uint16_t segment = (uint16_t)unit;
+
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+        control.align = (struct cmsghdr){CMSG_LEN(sizeof(segment)), SOL_UDP, UDP_SEGMENT};
+        memcpy(CMSG_DATA(&control.align), &segment, sizeof(segment));
+    }
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (sendmsg(f->socket.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return 0;
+        error = errno;
+        if (error == EAGAIN || error == ENOBUFS)
+            return 0; /* lost, as on any link that is full */
+        flow_errors(f);
+    }
+    return -error;
+}
+
+static int pieces_send_single(struct outgoing *out)
+{
+    int r = 0;
+
+    for (int i = 0; i < out->count; i++) {
+        uint8_t *at = out->pieces[i].iov_base;
+        size_t left = out->pieces[i].iov_len;
+
+        do {
+            struct iovec piece = {at, left < out->unit ? left : out->unit};
+            int one = pieces_send(out->flow, &piece, 1, 0, false);
+
+            r = one < 0 ? one : r;
+            at += piece.iov_len;
+            left -= piece.iov_len;
+        } while (left > 0);
+    }
+    return r;
+}
+
+void udp_flush(struct udp *udp)
+{
+    struct outgoing *out = &udp->out;
+    struct udp_flow *f = out->flow;
+    int r;
+
+    if (!f)
+        return;
+    hostsock_carry(&f->socket, &out->packet);
+    if (out->bytes <= out->unit) {
+        r = pieces_send(f, out->pieces, out->count, 0, false);
+    } else {
+        r = f->single ? -EINVAL : pieces_send(f, out->pieces, out->count, out->unit, true);
+        if (r < 0) {
+            f->single = true;
+            r = pieces_send_single(out);
+        }
+    }
+    out->flow = NULL;
+    if (r < 0) {
+        flow_log(f, strerror(-r));
+        tun_error(udp->tun, packet_error_of(-r), r == -EMSGSIZE ? hostsock_mtu(&f->socket) : 0,
+                  out->data, &out->packet);
+    }
+}
+
+static bool outgoing_joins(const struct outgoing *out, const struct udp_flow *f,
+                           const struct packet *packet, size_t size)
+{
+    return out->flow == f && !out->full && !f->single && size > 0 && size <= out->unit &&
+           out->bytes + size <= JOIN_BYTES && packet->hop_limit == out->packet.hop_limit &&
+           packet->traffic_class == out->packet.traffic_class &&
+           packet->dont_fragment == out->packet.dont_fragment;
+}
+
+void udp_input(struct udp *udp, const uint8_t *data, const struct packet *packet, unsigned segment)
+{
+    struct outgoing *out = &udp->out;
+    const uint8_t *l4 = data + packet->l4;
+    size_t size = (size_t)(l4[4] << 8 | l4[5]) - 8;
+    struct udp_flow *f = flow_get(udp, data, packet);
+
+    if (!f)
+        return;
+    flows_touch(udp->flows, &f->flow, f->flow.kind);
+    if (segment > 0 || !outgoing_joins(out, f, packet, size)) {
+        udp_flush(udp);
+        *out = (struct outgoing){
+            .flow = f, .data = data, .packet = *packet, .unit = segment ? segment : size};
+    }
+    out->pieces[out->count++] = (struct iovec){(void *)(l4 + 8), size};
+    out->bytes += size;
+    out->full = segment > 0 || size < out->unit || size == 0 || out->count == JOIN_MAX;
+}
+
+static struct incoming *incoming_new(void)
+{
+    struct incoming *in = alloc_new(struct incoming);
+
+    for (unsigned i = 0; i < RECEIVE_BATCH; i++) {
+        in->iov[i] = (struct iovec){in->data[i] + HEADROOM, DATA_MAX};
+        in->messages[i].msg_hdr.msg_iov = &in->iov[i];
+        in->messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    return in;
+}
+
+int udp_new(struct tun *tun, struct udp **ret)
+{
+    struct uplink *uplink = tun_uplink(tun);
+    struct udp *udp = alloc_new(struct udp);
+    struct flows_limits limits = {
+        .total = TOTAL_MAX,
+        .per_guest = PER_GUEST_MAX,
+        .idle_ms =
+            {[KIND_FRESH] = FRESH_MS, [KIND_ANSWERED] = ANSWERED_MS, [KIND_QUERY] = QUERY_MS},
+        .name = "udp",
+        .network = uplink_config(uplink)->network,
+    };
+    int r;
+
+    udp->tun = tun;
+    udp->network = limits.network;
+    udp->in = incoming_new();
+    r = flows_new(uplink_loop(uplink), &limits, flow_ended, udp, &udp->flows);
+    if (r < 0)
+        udp_free(udp);
+    else
+        *ret = udp;
+    return r;
+}
+
+void udp_free(struct udp *udp)
+{
+    if (!udp)
+        return;
+    flows_free(udp->flows);
+    free(udp->in);
+    free(udp);
+}

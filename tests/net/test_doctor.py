@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vmlan doctor, and what networks say for themselves, where the machine lacks something: each with
+the exact cure. Kernels without bridge, veth or TPROXY can't be had here.
+"""
+
+import json
+
+import pytest
+from netlib import running
+
+pytestmark = pytest.mark.engine
+USERNS = ("this machine allows no user namespaces (user.max_user_namespaces is 0)",
+          "as root: echo user.max_user_namespaces=15000 > /etc/sysctl.d/50-vmlan.conf && "
+          "sysctl --system")
+NETNS = ("this machine allows no network namespaces (user.max_net_namespaces is 0)",
+         "as root: echo user.max_net_namespaces=15000 > /etc/sysctl.d/50-vmlan.conf && "
+         "sysctl --system")
+TUN = ("cannot open /dev/net/tun: Permission denied",
+       "as root: chmod 0666 /dev/net/tun (the mode distributions ship it with)")
+NO_TUN = ("cannot open /dev/net/tun: No such file or directory", "as root: modprobe tun")
+DIRECTORY = ("cannot make directory /proc/none: No such file or directory",
+             "make it and let this user write it")
+NAMESPACES = ["user and network namespaces", "bridge", "tap devices", "veth pairs",
+              "nftables with TPROXY"]
+
+
+def broken(site, command, *words, **env):
+    """vmlan after a command in user and mount namespaces of its own."""
+    site.env.update(env)
+    return site.run("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                    f'{command}; exec "$@"', "sh", site.bin, *words, check=False)
+
+
+def bad(done):
+    """What doctor finds missing: title -> (reason, cure)."""
+    return {one["check"]: (one["reason"], one["cure"]) for one in json.loads(done.stdout)
+            if one["needed"] and not one["good"]}
+
+
+@pytest.mark.sanitized
+def test_nothing_is_missing(site):
+    done = site.vmlan("doctor")
+    assert done.stdout.endswith("networks can run here\n")
+    assert "BAD" not in done.stdout
+    assert bad(site.vmlan("doctor", "--json")) == {}
+    assert site.processes() == []
+
+
+def test_report_for_people(site):
+    site.env["VMLAN_RUNTIME_DIR"] = "/proc/none"
+    done = site.vmlan("doctor", check=False)
+    site.env["VMLAN_RUNTIME_DIR"] = str(site.runtime)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"BAD   runtime directory\n      {DIRECTORY[0]}\n"
+                                  f"      cure: {DIRECTORY[1]}\n")
+    assert done.stdout.endswith("1 thing(s) to cure before networks can run here\n")
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("command, missing, titles", [
+    ("echo 0 >/proc/sys/user/max_user_namespaces", USERNS, NAMESPACES),
+    ("echo 0 >/proc/sys/user/max_net_namespaces", NETNS, NAMESPACES),
+    ("mount --bind /etc/shadow /dev/net/tun", TUN, ["tap devices"]),
+    ("mount -t tmpfs none /dev/net", NO_TUN, ["tap devices"])],
+    ids=["userns", "netns", "tun-unreadable", "tun-missing"])
+def test_machine_that_lacks_something(site, command, missing, titles):
+    done = broken(site, command, "doctor", "--json")
+    assert done.returncode == 1 and bad(done) == dict.fromkeys(titles, missing)
+    done = broken(site, command, "run", "shared", "--", "echo", "ran")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "", f"vmlan run: {missing[0]}; {missing[1]}\n")
+
+
+def test_tap_is_not_needed_to_join(site):
+    done = broken(site, "mount -t tmpfs none /dev/net", "join", "shared", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_dnsmasq_is_missing(site):
+    site.env["VMLAN_DNSMASQ"] = "/nonexistent"
+    reason = "/nonexistent (VMLAN_DNSMASQ) can't be run"
+    assert bad(site.vmlan("doctor", "--json", check=False)) == {"dnsmasq": (
+        reason, "install it; Debian, Ubuntu: apt-get install dnsmasq-base; Fedora: dnf install "
+                "dnsmasq")}
+    done = site.vmlan("run", "shared", "--", "true", check=False)
+    assert (done.returncode, done.stderr) == (
+        1, f"vmlan run: {reason}; install it (Debian, Ubuntu: apt-get install dnsmasq-base), or "
+           "set dhcp, dnsProxy and routerAdvertisement of the network to false\n")
+    assert running(site) == []
+
+
+def test_network_that_needs_no_dnsmasq(site):
+    site.env["VMLAN_DNSMASQ"] = "/nonexistent"
+    site.config("vmnet:\n  bare: {dhcp: false, dnsProxy: false, routerAdvertisement: false}\n")
+    assert site.vmlan("run", "bare", "--", "echo", "ran").stdout == "ran\n"
+
+
+@pytest.mark.sanitized
+def test_runtime_directory_cannot_be_made(site):
+    site.env["VMLAN_RUNTIME_DIR"] = "/proc/none"
+    found = bad(site.vmlan("doctor", "--json", check=False))
+    done = site.vmlan("up", "shared", check=False)
+    site.env["VMLAN_RUNTIME_DIR"] = str(site.runtime)
+    assert found == {"runtime directory": DIRECTORY}
+    assert (done.returncode, done.stderr) == (1, f"vmlan up: {'; '.join(DIRECTORY)}\n")
+
+
+def test_runtime_directory_is_anothers(site):
+    site.env["VMLAN_RUNTIME_DIR"] = "/etc"
+    found = bad(site.vmlan("doctor", "--json", check=False))
+    site.env["VMLAN_RUNTIME_DIR"] = str(site.runtime)
+    assert found == {"runtime directory": (
+        "/etc is not a directory that belongs to this user alone",
+        f"remove it, or chown it to uid {site.user.uid} and chmod 0700 it")}
+
+
+def test_runtime_directory_others_may_write(site):
+    site.runtime.mkdir(mode=0o700)
+    site.user.own(site.runtime).chmod(0o777)
+    done = site.vmlan("up", "shared", check=False)
+    assert (done.returncode, done.stderr) == (
+        1, f"vmlan up: {site.runtime} is not a directory that belongs to this user alone; remove "
+           f"it, or chown it to uid {site.user.uid} and chmod 0700 it\n")
+    site.runtime.chmod(0o700)
+    site.vmlan("up", "shared")
+
+
+def test_runtime_directory_is_too_long(site):
+    site.env["VMLAN_RUNTIME_DIR"] = str(site.root / "tmp" / ("x" * 90))
+    done = site.vmlan("up", "shared", check=False)
+    path = site.env["VMLAN_RUNTIME_DIR"]
+    site.env["VMLAN_RUNTIME_DIR"] = str(site.runtime)
+    assert done.returncode == 1
+    assert done.stderr == (f"vmlan up: {path}/broker.sock is too long for a socket's path "
+                           "(unix(7): 107 bytes); set VMLAN_RUNTIME_DIR to a shorter directory\n")
+
+
+@pytest.mark.sanitized
+def test_state_directory_cannot_be_made(site):
+    site.env["VMLAN_STATE_DIR"] = "/proc/none"
+    assert bad(site.vmlan("doctor", "--json", check=False)) == {"state directory": DIRECTORY}
+    done = site.vmlan("up", "shared", check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"vmlan up: {'; '.join(DIRECTORY)}\n")
+
+
+def test_configuration_is_wrong(site):
+    path = site.config("vmnet:\n  a: {mtu: 1}\n")
+    done = site.vmlan("doctor", check=False)
+    assert done.returncode == 1
+    assert (f"BAD   configuration\n      {path}:2:12: mtu: 1 is too small\n"
+            "      cure: use 1280 to 65521\n") in done.stdout
+    assert list(bad(site.vmlan("doctor", "--json", check=False))) == ["configuration"]
