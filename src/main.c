@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "broker/broker.h"
 #include "cli/doctor.h"
+#include "cli/forward.h"
 #include "cli/join.h"
 #include "cli/manage.h"
 #include "cli/run.h"
@@ -20,7 +21,7 @@
 
 const struct verb *const verbs[] = {
     &verb_run, &verb_join, &verb_exec,  &verb_ls,     &verb_inspect, &verb_leases,
-    &verb_up,  &verb_down, &verb_check, &verb_doctor, NULL,
+    &verb_up, &verb_forward,  &verb_down, &verb_check, &verb_doctor, NULL,
 };
 
 static const struct role {

@@ -48,8 +48,8 @@ class Peer:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(path))  # with a timeout it would not wait for room in the backlog
         self.socket.settimeout(LIMIT)
-        self.socket.connect(str(path))
         self.data = b""
         self.fds = []  # that came and belong to no message yet
 

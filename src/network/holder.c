@@ -2,6 +2,7 @@
 /* See holder.h; this file is the holder's life, holder-calls.c what it is asked. */
 #include "network/holder.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -17,6 +18,7 @@
 #include "network/rules.h"
 #include "network/services.h"
 #include "network/uplink-fds.h"
+#include "uplink/resolvers.h"
 
 /* A network that is asked for and never used waits at least this long for its first port. */
 enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
@@ -172,15 +174,41 @@ int holder_reserve(struct holder *holder, const struct port *port, struct error 
     return paths_write(path, line, error);
 }
 
+/* The host's resolvers as texts, for guests that are to ask them without the proxy. */
+struct resolver_texts {
+    char texts[RESOLVERS_MAX][INET6_ADDRSTRLEN];
+    const char *list[RESOLVERS_MAX + 1];
+};
+
+static void resolvers_list(struct resolver_texts *ret)
+{
+    struct resolvers resolvers;
+
+    *ret = (struct resolver_texts){0};
+    resolvers_init(&resolvers);
+    resolvers_refresh(&resolvers);
+    for (size_t i = 0; i < resolvers.count; i++) {
+        const union endpoint *e = &resolvers.list[i];
+        const void *address = e->any.sa_family == AF_INET ? (const void *)&e->v4.sin_addr
+                                                          : (const void *)&e->v6.sin6_addr;
+
+        ret->list[i] =
+            inet_ntop(e->any.sa_family, address, ret->texts[i], sizeof(ret->texts[i]));
+    }
+}
+
 static int services_make(struct holder *holder, char **ret, struct error *error)
 {
     char state[PATHS_MAX], leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH];
     struct services_paths paths = {leases, reservations, names};
-    struct services_upstream upstream = {.relay = RELAY, .route6 = holder->route6};
+    struct resolver_texts resolvers;
+    struct services_upstream upstream = {
+        .relay = RELAY, .resolvers = resolvers.list, .route6 = holder->route6};
     int r = paths_state(state, error);
 
     if (r < 0)
         return r;
+    resolvers_list(&resolvers);
     snprintf(leases, sizeof(leases), "%s/%s.leases", state, holder->spec.name);
     snprintf(reservations, sizeof(reservations), "%s/reservations", holder->directory);
     snprintf(names, sizeof(names), "%s/names", holder->directory);

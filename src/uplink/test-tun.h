@@ -2,7 +2,8 @@
 /*
  * For test-udp.c and test-icmp.c: a guest behind a real TUN device, and the host, as two network
  * namespaces of this process, which may enter both as root of its own user namespace. This program
- * brings its own struct uplink and host_destination(), so nothing of the rest of the uplink is in it.
+ * brings its own struct uplink and host_destination(), so nothing of the rest of the uplink is in
+ * it.
  *
  *   guest: 10.7.0.2/24, fd00:7::2/64 on up0      host: 192.0.2.1, 2001:db8::1 on lo
  */

@@ -38,13 +38,15 @@ def guest_image(user, root):
 
 
 def guest(site, image, name, networks=("shared",), **options):
-    """A guest of that name run by the site's vmlan; networks are the -n of vmlan run."""
+    """A guest of that name on these networks (each what -n of vmlan run takes), or on none."""
     workdir = site.root / "vm"
     if not workdir.exists():
         workdir.mkdir()
         site.user.own(workdir)
-    names = [word for network in networks for word in ("-n", f"{network},name={name}")]
-    prefix = [*site.user.prefix, str(site.bin), "run", *names, "--"]
+    vmlan = [str(site.bin), "run"]
+    for network in networks:
+        vmlan += ["-n", f"{network},name={name}"]
+    prefix = [*site.user.prefix, *([*vmlan, "--"] if networks else [])]
     return Guest(name, image, workdir, prefix=prefix, env=site.env, **options)
 
 

@@ -183,10 +183,47 @@ OFFLOADS = ["tx-checksumming", "tx-checksum-ip-generic", "tcp-segmentation-offlo
 def test_offloads_are_on_in_guest_and_tap(shared_pair):
     for guest in shared_pair:
         inside = ethtool(guest, "-k")
-        outside = tap(shared_pair.site, "ethtool", "-k", ports(shared_pair.site)[guest.name]["port"])
+        port = ports(shared_pair.site)[guest.name]["port"]
+        outside = tap(shared_pair.site, "ethtool", "-k", port)
         for text in (inside, outside):
             on = {line.partition(":")[0].strip() for line in text.splitlines() if ": on" in line}
             assert set(OFFLOADS) <= on
+
+
+HOT_PLUG = """
+import json, os, socket, sys
+qmp = socket.socket(socket.AF_UNIX)
+qmp.connect(sys.argv[1])
+answers = qmp.makefile()
+answers.readline()
+def ask(command, fds=(), **arguments):
+    text = json.dumps({"execute": command, "arguments": arguments})
+    socket.send_fds(qmp, [text.encode()], fds)
+    for line in answers:
+        if "event" not in json.loads(line):
+            assert "return" in json.loads(line), line
+            return
+ask("qmp_capabilities")
+ask("getfd", [int(os.environ["VMLAN_FD"])], fdname="tap")
+ask("netdev_add", type="tap", id="n0", fd="tap")
+ask("device_add", driver="virtio-net-pci", id="nic0", netdev="n0", bus="slot",
+    mac=os.environ["VMLAN_MAC"])
+"""
+
+
+def test_hot_plug(site, image):
+    """A running QEMU gets a port's tap over QMP, and with it the port outlives vmlan run."""
+    late = stage.guest(site, image, "late", [], net_args=["-device", "pcie-root-port,id=slot"])
+    with late:
+        late.wait_ready()
+        assert late.run("ip link show eth0")[0] != 0
+        site.vmlan("run", "-n", "shared,name=late", "--", "python3", "-c", HOT_PLUG,
+                   site.root / "vm" / "late.qmp")
+        late.check("until ip link set eth0 up; do sleep 0.1; done; "
+                   "udhcpc -n -q -i eth0 -s /udhcpc -x hostname:late -O mtu -O search")
+        assert late.wait_address(4) in ports(site)["late"]["addresses"]
+        assert late.ping("host.internal").received == 5
+        assert ports(site)["late"]["pid"] == late.process.pid
 
 
 # Configuration
