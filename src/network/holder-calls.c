@@ -490,7 +490,7 @@ static void call_end(struct call *call)
 {
     struct holder *holder = call_holder(call);
 
-    call_reply(call, NULL, NULL, 0);
+    call_drop(call); /* the end of the connection is the answer: then nothing is left */
     holder_end(holder, "down");
 }
 

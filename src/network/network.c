@@ -88,12 +88,21 @@ static void request_free(struct request *request)
     free(request);
 }
 
-/* Tells every request that it won't be answered. */
-static void requests_fail(struct network *network, const struct error *error)
+/* Tells requests that they won't be answered: all of them, or those that the next holder is not
+ * to be asked. */
+static void requests_fail(struct network *network, bool all, const struct error *error)
 {
     struct request *request;
+    struct list failed;
 
-    while ((request = list_first(&network->requests, struct request, link))) {
+    list_init(&failed);
+    list_each(request, &network->requests, link) {
+        if (!all && request->revive)
+            continue;
+        list_remove(&request->link);
+        list_append(&failed, &request->link);
+    }
+    while ((request = list_first(&failed, struct request, link))) {
         conn_reply_fn *answer = request->answer;
         void *context = request->context;
 
@@ -118,7 +127,7 @@ static void network_fail(struct network *network, const struct error *error)
     char text[ERROR_TEXT_SIZE];
 
     log_error(network->name, "%s", error_text(error, text, sizeof(text)));
-    requests_fail(network, error);
+    requests_fail(network, true, error);
     directory_remove(network);
     network->ended(network);
 }
@@ -391,22 +400,18 @@ static void holder_crashed(struct network *network)
 
 static void holder_ended(struct network *network)
 {
-    struct request *request;
     struct error error;
-    bool revive = false;
 
     own_ns(&network->ns);
     network->ns = NS_NULL;
     network->pinned = false;
-    list_each(request, &network->requests, link)
-        revive |= request->revive;
-    if (revive && network->known) {
+    error_set(&error, -ENOENT, ERROR_NO_NETWORK, "network %s has ended", network->name);
+    requests_fail(network, !network->known, &error);
+    if (!list_empty(&network->requests)) { /* who asks for a port gets a new network */
         timer_set(&network->again, 0);
         return;
     }
     log_info(network->name, "the network has ended");
-    error_set(&error, -ENOENT, ERROR_NO_NETWORK, "network %s has ended", network->name);
-    requests_fail(network, &error);
     network->ended(network);
 }
 

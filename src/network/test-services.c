@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The dnsmasq configuration of every kind of network against the files in tests/golden/services,
- * and each against dnsmasq's own parser. The directory is the argument; UPDATE_GOLDEN=1 rewrites
- * the files.
+ * and each against dnsmasq's own parser.
  */
 #include "network/services.h"
 
@@ -13,11 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
-#include "base/own.h"
-#include "base/test.h"
-
-static const char *golden_directory = "tests/golden/services";
+#include "base/golden.h"
 
 /* What a case may change before the text is made. */
 struct input {
@@ -201,37 +196,13 @@ static char *golden_text(const struct golden *golden)
     return services_text(&input.spec, &plan, &input.paths, &input.upstream);
 }
 
-static void golden_write(const char *path, const char *text)
-{
-    OWN(file) FILE *file = fopen(path, "we");
-
-    CHECK(file && fputs(text, file) >= 0);
-}
-
-static void file_read(const char *path, struct buf *content)
-{
-    OWN(file) FILE *file = fopen(path, "re");
-    size_t got;
-
-    CHECK(file);
-    while ((got = fread(buf_reserve(content, 4096), 1, 4096, file)) > 0)
-        buf_commit(content, got);
-}
-
 static void test_golden(void)
 {
-    bool update = getenv("UPDATE_GOLDEN");
-
     for (size_t i = 0; i < ARRAY_SIZE(goldens); i++) {
-        OWN(mem) char *path = alloc_printf("%s/%s.conf", golden_directory, goldens[i].name);
+        OWN(mem) char *path = alloc_printf("tests/golden/services/%s.conf", goldens[i].name);
         OWN(mem) char *text = golden_text(&goldens[i]);
-        OWN(buf) struct buf expected = BUF_NULL;
 
-        if (update)
-            golden_write(path, text);
-        printf("# %s\n", path);
-        file_read(path, &expected);
-        CHECK_TEXT(text, buf_text(&expected));
+        golden_check(path, text);
     }
 }
 
@@ -328,7 +299,7 @@ static void test_skipped(void)
 {
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     struct test tests[] = {
         {"the text for each kind of network is the expected one", test_golden},
@@ -337,8 +308,6 @@ int main(int argc, char **argv)
         {"reservation lines", test_reservation},
     };
 
-    if (argc > 1)
-        golden_directory = argv[1];
     if (dnsmasq_status("--version", NULL) < 0)
         tests[1] = (struct test){"dnsmasq accepts each text # SKIP no dnsmasq", test_skipped};
     return test_main(tests, ARRAY_SIZE(tests));

@@ -208,15 +208,7 @@ static int rig_main(const struct test *tests, size_t count)
     return failed;
 }
 
-/* Sockets of the two sides; non-blocking. */
-static int host_socket(int family, int type, int protocol)
-{
-    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-
-    CHECK(fd >= 0);
-    return fd;
-}
-
+/* A socket of the guest; non-blocking. */
 static int guest_socket(int family, int type, int protocol)
 {
     int fd;

@@ -11,6 +11,14 @@ static const char *const hosts[] = {"192.0.2.1", "2001:db8::1"};
 static const char *const gateways[] = {"10.7.0.1", "fd00:7::1"};
 static uint8_t pattern[65536], got[65536];
 
+static int host_socket(int family, int type, int protocol)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+
+    CHECK(fd >= 0);
+    return fd;
+}
+
 /* A server of the host on any port of address. */
 static int server_new(const char *address, union endpoint *ret)
 {
@@ -377,6 +385,21 @@ static void router_setup(void)
     CHECK_INT(rtnl_set_route(rtnl, link, AF_INET6, NULL, 0, &next6.v6.sin6_addr, NULL), 0);
 }
 
+/* A new link carries nothing at first: IPv6 takes its time. */
+static void router_wait(const char *router)
+{
+    union endpoint to = endpoint_of(router, 9);
+    OWN(fd) int probe = host_socket(to.any.sa_family, SOCK_DGRAM, 0);
+    uint64_t end = clock_ms() + 5000;
+
+    while (recv(probe, got, sizeof(got), 0) < 0 && errno != ECONNREFUSED) {
+        CHECK(clock_ms() < end);
+        if (connect(probe, &to.any, sizeof(to)) == 0)
+            send(probe, "x", 1, 0);
+        CHECK(loop_turn(&uplink.loop, 50) >= 0);
+    }
+}
+
 /* As traceroute does it. Last: it gives the host a default route. */
 static void test_hops(void)
 {
@@ -391,6 +414,8 @@ static void test_hops(void)
     };
 
     router_setup();
+    router_wait("172.16.0.2");
+    router_wait("fd00:8::2");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         union endpoint to = endpoint_of(rows[i].to, 33434);
         union endpoint expected = endpoint_of(rows[i].router, 0), offender;
