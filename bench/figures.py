@@ -38,15 +38,16 @@ class Row:
 
 
 def compare(row, ours, reference, runs):
-    """Measures ours and reference by turns, so that a noisy minute meets both. Each is a function
-    that gives (bit/s, congestion control).
+    """Measures ours and reference by turns, so that a noisy minute meets both, and neither is
+    always the first. Each is a function that gives (bit/s, congestion control).
     """
-    controls = set()
+    controls, sides = set(), [(ours, row.values), (reference, row.reference_values)]
     for _ in range(runs):
-        for measure, values in ((ours, row.values), (reference, row.reference_values)):
+        for measure, values in sides:
             rate, control = measure()
             values.append(rate)
             controls.add(control)
+        sides.reverse()
     assert len(controls) == 1, f"{row.name}: several congestion controls: {controls}"
     (row.control,) = controls
     return row

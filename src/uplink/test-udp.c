@@ -348,19 +348,18 @@ static union endpoint receive_offender(int fd, int *ret_error)
 }
 
 /* A router behind the host, a third namespace at the end of a veth, that knows of two networks
- * there. */
-static void router_setup(void)
+ * there. It lasts as long as the fd. */
+static void router_setup(int *ret_ns)
 {
     OWN(rtnl) struct rtnl *rtnl = NULL, *there = NULL;
-    OWN(fd) int router_ns = -1;
     union endpoint next4 = endpoint_of("172.16.0.2", 0), next6 = endpoint_of("fd00:8::2", 0);
     union endpoint beyond4 = endpoint_of("198.51.100.0", 0);
     union endpoint beyond6 = endpoint_of("2001:db8:9::", 0);
-    int link;
+    int link, router_ns;
 
     CHECK_INT(rtnl_open(&rtnl, NULL), 0);
     CHECK_INT(unshare(CLONE_NEWNET), 0);
-    router_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    *ret_ns = router_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     CHECK(router_ns >= 0);
     CHECK_INT(rtnl_open(&there, NULL), 0);
     CHECK_INT(ns_sysctl("net/ipv4/ip_forward", "1"), 0);
@@ -371,6 +370,7 @@ static void router_setup(void)
               0);
     CHECK_INT(setns(router_ns, CLONE_NEWNET), 0);
     link = (int)if_nametoindex("r0");
+    link_set(there, 1, &(struct rtnl_link){.up = 1});
     link_set(there, link, &(struct rtnl_link){.up = 1});
     address_add(there, link, "172.16.0.2", 30);
     address_add(there, link, "fd00:8::2", 64);
@@ -385,21 +385,6 @@ static void router_setup(void)
     CHECK_INT(rtnl_set_route(rtnl, link, AF_INET6, NULL, 0, &next6.v6.sin6_addr, NULL), 0);
 }
 
-/* A new link carries nothing at first: IPv6 takes its time. */
-static void router_wait(const char *router)
-{
-    union endpoint to = endpoint_of(router, 9);
-    OWN(fd) int probe = host_socket(to.any.sa_family, SOCK_DGRAM, 0);
-    uint64_t end = clock_ms() + 5000;
-
-    while (recv(probe, got, sizeof(got), 0) < 0 && errno != ECONNREFUSED) {
-        CHECK(clock_ms() < end);
-        if (connect(probe, &to.any, sizeof(to)) == 0)
-            send(probe, "x", 1, 0);
-        CHECK(loop_turn(&uplink.loop, 50) >= 0);
-    }
-}
-
 /* As traceroute does it. Last: it gives the host a default route. */
 static void test_hops(void)
 {
@@ -412,10 +397,9 @@ static void test_hops(void)
         {"2001:db8:9::9", "fd00:8::2", IPPROTO_IPV6, 1, IPV6_UNICAST_HOPS, EHOSTUNREACH},
         {"2001:db8:a::9", "fd00:8::2", IPPROTO_IPV6, 64, IPV6_UNICAST_HOPS, ENETUNREACH},
     };
+    OWN(fd) int router_ns = -1;
 
-    router_setup();
-    router_wait("172.16.0.2");
-    router_wait("fd00:8::2");
+    router_setup(&router_ns);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         union endpoint to = endpoint_of(rows[i].to, 33434);
         union endpoint expected = endpoint_of(rows[i].router, 0), offender;

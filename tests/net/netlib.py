@@ -25,6 +25,7 @@ class Seat:
         self.name, self.network = name, network
         self.process = site.popen(verb, *options, network, *named, "--", "sh", text=False,
                                   bufsize=0, stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.check("true")  # with its address
 
     def run(self, command, timeout=20):
         """Exit status and output (both streams). Background commands must redirect theirs."""
@@ -167,7 +168,8 @@ def successor(site, name, old, timeout=1):
 
 
 def down_all(site):
-    """Ends the networks and waits until nothing runs any more."""
+    """Ends the networks and waits until no role runs any more."""
     for network in running(site):
         site.vmlan("down", network)
-    assert not wait_gone([one.pid for one in site.processes()], 10)
+    roles = [one.pid for one in site.processes() if one.name.startswith(("vmlan-", "dnsmasq"))]
+    assert not wait_gone(roles, 10)

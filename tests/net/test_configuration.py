@@ -155,11 +155,12 @@ def test_subnet_of_a_network_that_runs_is_refused(site):
     assert running(site) == ["a"]
 
 
-HOST = "ip link set lo up; ip link add eth9 type dummy; ip link set eth9 up; "
+HOST = "ip link set lo up; ip link add eth9 type bridge; ip link set eth9 up; "
 
 
 def on_host(site, routes, *words):
     """vmlan on a host with these routes: the broker too runs in a network namespace made for it."""
+    site.env["VMLAN_CONFIG"] = str(site.root / "config/vmlan/networks.yaml")
     command = HOST + "".join(f"ip route add {route} dev eth9; " for route in routes)
     down_all(site)
     done = site.run("unshare", "--user", "--map-root-user", "--net", "sh", "-c",
@@ -199,6 +200,7 @@ def test_subnet_of_a_host_route_is_refused(site):
 @engine
 def test_guests_on_such_a_host(site):
     """vmlan inside a container-like host: namespaces within a user namespace."""
+    site.config("vmnet:\n  shared: {subnet: 192.168.107.0/24}\n")
     status, out, _ = on_host(site, [], "join", "shared", "--", "sh", "-c",
                              "ping -c 1 -W 5 host.internal >&2 && ip -o -4 addr show eth0")
     assert status == 0 and "192.168.107." in out

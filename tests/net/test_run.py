@@ -64,7 +64,7 @@ def test_command_that_cannot_run(site, command, status, why):
     (["shared"], 1), (["-n", "shared,queues=4"], 4), (["-n", "shared,queues=2", "-n", "host"], 3)])
 def test_command_inherits_the_taps_and_nothing_else(site, words, count):
     done = site.vmlan("run", *words, "--", "sh", "-c", "ls -l /proc/$$/fd; grep -e SigBlk -e SigIgn "
-                      "/proc/$$/status; echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '")
+                      "/proc/self/status; echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '")
     lines = [line.split() for line in done.stdout.splitlines()]
     fds = {line[-3]: line[-1] for line in lines if "->" in line}
     told = lines[-1][1:]

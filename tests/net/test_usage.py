@@ -80,17 +80,17 @@ MEANING = [
     ("check /nonexistent", "/nonexistent: can't be read: No such file or directory; check the path"),
 ]
 
-# Status 1: what the broker says. It starts for these, and a network does for the last two.
+# Status 1: what the broker says. A broker starts for these.
 ASKED = [
     ("inspect nosuch", "vmlan inspect: network nosuch is not running; vmlan ls shows which are; "
                        "vmlan up nosuch starts it"),
     ("inspect A!", f'vmlan inspect: Inspect.network: "A!" can\'t be the name of a network; {NAMES}'),
     ("leases A!", f'vmlan leases: Leases.network: "A!" can\'t be the name of a network; {NAMES}'),
-    ("run -n shared,mac=zz -- true", 'vmlan run: Attach.mac: "zz" is not a MAC address of one '
-                                     "guest; write six bytes such as 52:54:00:12:34:56"),
+    ("run -n shared,mac=zz -- true", 'vmlan run: Attach.mac: "zz" is not a MAC address; write '
+                                     "six bytes such as 52:54:00:12:34:56"),
     ("run -n shared,mac=01:00:00:00:00:01 -- true",
-     'vmlan run: Attach.mac: "01:00:00:00:00:01" is not a MAC address of one guest; write six '
-     "bytes such as 52:54:00:12:34:56"),
+     "vmlan run: Attach.mac: 01:00:00:00:00:01 is no single guest's; the first byte must be even, "
+     "and not all may be zero"),
     ("run -n shared,name=-a -- true",
      'vmlan run: Attach.name: "-a" can\'t be the name of a guest; use 1 to 63 of a-z, A-Z, 0-9 '
      "and -, a letter or digit first and last"),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrong messages and what the broker answers to each: the table that test_protocol.py sends.
 
-A network "shared" runs meanwhile, "host" does not and must not start. What ends in "…" goes on, with
-words of the JSON parser or what later versions add. closes: the broker ends the connection after its answer, because
-where the next message begins is anyone's guess.
+A network "shared" runs meanwhile, "host" does not and must not start. What ends in "…" goes on,
+with words of the JSON parser or what later versions add. closes: the broker ends the connection
+after its answer, because where the next message begins is anyone's guess.
 """
 
 from collections import namedtuple
@@ -97,7 +97,8 @@ TABLE = [
              "parameters", "found an array, expected an object",
              "send an object of the method's parameters such as {}"),
     envelope("oneway that is a number", {"method": f"{BROKER}.List", "oneway": 1}, "oneway",
-             "found the integer 1, expected true or false", "send true for a request without a reply"),
+             "found the integer 1, expected true or false",
+             "send true for a request without a reply"),
     envelope("more that is a string", {"method": f"{BROKER}.List", "more": "yes"}, "more",
              'found the string "yes", expected true or false',
              "send true for a request with several replies"),
@@ -123,7 +124,8 @@ TABLE = [
             f'found no method "{SERVICE}.Reboot"',
             f"{SERVICE} has the methods GetInfo, GetInterfaceDescription"),
     Wrong("the description of nothing",
-          text({"method": f"{SERVICE}.GetInterfaceDescription", "parameters": {"interface": "x.y"}}),
+          text({"method": f"{SERVICE}.GetInterfaceDescription",
+                "parameters": {"interface": "x.y"}}),
           f"{SERVICE}.InterfaceNotFound", "GetInterfaceDescription.interface",
           'found no interface "x.y"', INTERFACES),
     Wrong("the description of a number",
@@ -141,7 +143,8 @@ TABLE = [
     request("a network that is null", "Down", {"network": None}, "Down.network",
             "found null, expected a string", STRING_HINT),
     attach("an unknown backend", "backend", "socket",
-           'found the string "socket", expected one of its values', "its values are tap, namespace"),
+           'found the string "socket", expected one of its values',
+           "its values are tap, namespace"),
     attach("a backend that is a number", "backend", 1, "found the integer 1, expected a string",
            "its values are tap, namespace"),
     attach("queues that are a string", "queues", "2", 'found the string "2", expected an integer',
@@ -188,7 +191,8 @@ TABLE = [
     attach("64 letters for a name", "name", "a" * 64, f'"{"a" * 64}" can\'t be the name of a guest',
            GUEST_HINT),
     # Wrong configurations
-    configured("an mtu too small", {"mtu": 100}, "mtu", "mtu: 100 is too small", "use 1280 to 65521"),
+    configured("an mtu too small", {"mtu": 100}, "mtu", "mtu: 100 is too small",
+               "use 1280 to 65521"),
     configured("an mtu in quotes", {"mtu": "1500"}, "mtu", 'mtu: "1500" is not a whole number',
                "write 1500 without quotes"),
     configured("an mtu that is a list", {"mtu": [[[]]]}, "mtu", "mtu: a list is not a whole number",

@@ -113,9 +113,9 @@ def tap(site, *command):
 
 
 def test_addresses_are_of_the_subnet(shared_pair):
+    addresses = shared_pair.addresses()
     (network,) = shared_pair.site.json("ls")
     subnet6 = ipaddress.ip_network(f"{network['gateway6']}/64", strict=False)
-    addresses = shared_pair.addresses()
     for four, six in addresses:
         assert ipaddress.ip_address(four) in SUBNET
         assert ipaddress.ip_address(six) in subnet6
