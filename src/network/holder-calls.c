@@ -44,6 +44,7 @@ static void call_start(struct call *call)
     }
     ns.user = call_take_fd(call, 0);
     ns.net = call_take_fd(call, 1);
+    holder->route6 = json_is_true(json_object_get(parameters, "route6"));
     r = holder_start(holder, json_object_get(parameters, "configuration"), ns.net >= 0 ? &ns : NULL,
                      &error);
     if (r < 0) {

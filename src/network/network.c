@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "base/role.h"
+#include "uplink/host.h"
 
 /* A holder that dies this often within the time is not started again. */
 enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
@@ -347,6 +348,7 @@ static int holder_spawn(struct network *network, struct error *error)
 static int holder_start(struct network *network, struct error *error)
 {
     int fds[] = {network->ns.user, network->ns.net};
+    union endpoint source;
     int r = holder_spawn(network, error);
 
     if (r >= 0)
@@ -354,8 +356,9 @@ static int holder_start(struct network *network, struct error *error)
     if (r < 0)
         return r;
     conn_call(network->holder, "io.vmlan.Holder.Start",
-              json_pack("{ss so sb}", "network", network->name, "configuration",
-                        spec_to_json(&network->spec), "pinned", network->pinned),
+              json_pack("{ss so sb sb}", "network", network->name, "configuration",
+                        spec_to_json(&network->spec), "pinned", network->pinned, "route6",
+                        host_route(AF_INET6, &source) == 0),
               fds, network->ns.net >= 0 ? 2 : 0, false, started, network);
     conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
               network);

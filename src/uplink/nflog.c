@@ -27,6 +27,8 @@ void nflog_each(const void *data, size_t size,
     const struct nlmsghdr *message = data;
     int left = size < INT_MAX ? (int)size : INT_MAX;
 
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+    /* mnl_nlmsg_ok() takes a length beyond INT_MAX for a negative one. */
+    for (; mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (unsigned)left;
+         message = mnl_nlmsg_next(message, &left))
         nflog_message(message, packet, context);
 }

@@ -32,7 +32,7 @@ ip addr add fd99::2/64 dev host0 nodad
 ip link set host0 up
 for a in 203.0.113.5 203.0.113.6 203.0.113.53 203.0.113.54; do ip addr add $a/32 dev lo; done
 for a in 2001:db8::5 2001:db8::6 2001:db8::53; do ip addr add $a/128 dev lo; done
-ip link add far type dummy
+ip link add far type bridge
 ip link set far up
 ip route add 198.51.100.128/25 dev far
 ip route add 2001:db8:f::/64 dev far
@@ -79,10 +79,13 @@ class World:
         self.children = []
         self.environment = {"PATH": lib.SYSTEM_PATH, "HOME": str(self.root), "LANG": "C.UTF-8",
                             "VMLAN_TEST_ROOT": str(test_root), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def start(self):
         self.internet_pid = self._hold(["unshare", "--user", "--map-root-user", "--net", "--"])
         self._outer = ["nsenter", "-t", str(self.internet_pid), "-U", "--preserve-credentials"]
         self.host_pid = self._hold([*self._outer, "unshare", "--net", "unshare", "--user",
-                                    f"--map-user={user.uid}", f"--map-group={user.gid}", "--"])
+                                    f"--map-user={self.user.uid}",
+                                    f"--map-group={self.user.gid}", "--"])
         self.internet("sh", "-ec", INTERNET.format(host=self.host_pid))
         self.admin("sh", "-ec", HOST_SETUP)
         for family in (4, 6):
