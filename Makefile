@@ -5,7 +5,7 @@
 #   build/asan    the same under the address and undefined-behaviour sanitizers
 #   build/clang   the same with clang and sanitizers, and the fuzz targets
 #   MESON_ARGS    more arguments for the first "meson setup build", e.g. --prefix=/usr
-#   ARGS          arguments for tests/run, e.g. make test ARGS="-k lease"
+#   ARGS          arguments for tests/run and bench/run, e.g. make test ARGS="-k lease"
 #   FUZZ_ARGS     arguments for each fuzz target
 
 MESON ?= meson
@@ -55,7 +55,7 @@ test:
 bench:
 	tools/install-deps bench
 	$(MAKE) all
-	bench/run
+	bench/run --json build/bench.json --plot build/bench.svg $(ARGS)
 
 # Every target named fuzz-NAME, starting from tests/fuzz/NAME/ where there is such a folder.
 fuzz: clang

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the benchmark: one function each, which takes a Bench and gives a figures.Row."""
+"""The rows of the benchmark: functions that take a Bench and yield figures.Row. Here are those of
+what happens inside networks; uplink.py has those of the way out.
+"""
 
 import time
 from collections import namedtuple
 
 import lib
 import stage
+import uplink
 from figures import Row, compare
 from wiring import Cable, Guests, Joins
 
@@ -18,16 +21,16 @@ ATTACHES = 21
 def join(bench):
     row = Row("join to join", 0.9, reference="veth-bridge-veth")
     with Joins(bench.site) as ours, Cable(bench.site.user) as reference:
-        return compare(row, lambda: ours.rate(bench.seconds),
-                       lambda: reference.rate(bench.seconds), bench.runs)
+        yield compare(row, lambda: ours.rate(bench.seconds),
+                      lambda: reference.rate(bench.seconds), bench.runs)
 
 
 def guests(bench):
     row = Row("QEMU guest to QEMU guest", 1.8, reference="-netdev socket")
     image = stage.guest_image(bench.site.user, bench.root)
     with Guests(bench.site, image) as pair:
-        return compare(row, lambda: pair.rate(bench.seconds, pair.NETWORK),
-                       lambda: pair.rate(bench.seconds, pair.SOCKET), bench.runs)
+        yield compare(row, lambda: pair.rate(bench.seconds, pair.NETWORK),
+                      lambda: pair.rate(bench.seconds, pair.SOCKET), bench.runs)
 
 
 def attach_seconds(site):
@@ -37,20 +40,20 @@ def attach_seconds(site):
 
 
 def attach_from_nothing(bench):
-    site, row = bench.site, Row("attach, from nothing", 0.150)
+    site, row = bench.site, Row("attach, from nothing", 0.150, unit="s")
     site.config("vmnet:\n  shared: {subnet: 192.168.107.0/24, linger: 0}\n")
     for _ in range(ATTACHES):
         row.values.append(attach_seconds(site))
         lib.wait_until(lambda: not site.processes(), 10, "the end of network and broker")
-    return row
+    yield row
 
 
 def attach(bench):
-    row = Row("attach, network up", 0.015)
+    row = Row("attach, network up", 0.015, unit="s")
     bench.site.vmlan("up", "shared")
     row.values = [attach_seconds(bench.site) for _ in range(ATTACHES)]
-    return row
+    yield row
 
 
 ROWS = {"join": join, "guests": guests, "attach-from-nothing": attach_from_nothing,
-        "attach": attach}
+        "attach": attach, **uplink.ROWS}

@@ -13,7 +13,7 @@ import stage
 from guest import GuestError
 
 MTU = 1500
-LISTENS = re.compile(r"Server listening")
+LISTENS = re.compile(r"listening")
 
 
 def congestion_control():

@@ -156,16 +156,20 @@ def make_test_root():
     return root
 
 
-def binary(user, root):
-    """The vmlan under test: $VMLAN_BIN or build/src/vmlan; a copy where the user may not reach it."""
-    path = Path(os.environ.get("VMLAN_BIN", TOP / "build/src/vmlan")).resolve()
+def reachable(user, root, path):
+    """A program of the build; a copy where the user may not reach it."""
     assert path.exists(), f"{path} is not built: run make first"
     if user.can("test", "-x", path):
         return path
-    copy = root / "bin" / "vmlan"
+    copy = root / "bin" / path.name
     copy.parent.mkdir(exist_ok=True)
     shutil.copy(path, copy)
     return copy
+
+
+def binary(user, root):
+    """The vmlan under test: $VMLAN_BIN or build/src/vmlan."""
+    return reachable(user, root, Path(os.environ.get("VMLAN_BIN", TOP / "build/src/vmlan")).resolve())
 
 
 class Site:

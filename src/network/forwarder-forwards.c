@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forwarder's part of forwards: follows the holder's list and tells it what can't be done. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "network/forwarder-private.h"
@@ -23,19 +22,14 @@ static void rule_of(const struct forward *forward, struct forward_rule *ret)
 }
 
 /* Reason and hint of a failure, as the holder passes them on. */
-static json_t *failure_of(const struct forward_result *result)
+static json_t *failure_of(const char *text, const struct forward_result *result)
 {
-    OWN(mem) char *reason =
-        alloc_printf("the host's port %u can't be listened on: %s", result->port,
-                     strerror(-result->error));
-    const char *hint = "choose an address of this host";
+    struct forward forward;
+    struct error error = {0};
 
-    if (result->error == -EADDRINUSE)
-        hint = "another program has that port: choose another one, or stop that program";
-    if (result->error == -EACCES)
-        hint = "ports below net.ipv4.ip_unprivileged_port_start are root's: choose a higher one, or "
-               "as root: sysctl net.ipv4.ip_unprivileged_port_start=80";
-    return json_pack("[ss]", reason, hint);
+    if (forward_parse(text, &forward, &error) >= 0)
+        forward_refused(&forward, result->port, result->error, &error);
+    return json_pack("[ss]", error.reason, error.hint);
 }
 
 static void forwards_take(struct forwarder *forwarder, const json_t *texts, json_t *failures)
@@ -50,9 +44,11 @@ static void forwards_take(struct forwarder *forwarder, const json_t *texts, json
             rule_of(&forward, &rules[i]);
     forwards_set(forwarder->forwards, rules, count, results);
     for (size_t i = 0; i < count; i++)
-        if (results[i].error)
-            json_object_set_new(failures, json_string_value(json_array_get(texts, i)),
-                                failure_of(&results[i]));
+        if (results[i].error) {
+            const char *text = json_string_value(json_array_get(texts, i));
+
+            json_object_set_new(failures, text, failure_of(text, &results[i]));
+        }
     free(rules);
     free(results);
 }

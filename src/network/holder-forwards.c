@@ -59,6 +59,7 @@ void holder_forwards_load(struct holder *holder)
     char path[2 * PATHS_MAX], text[FORWARD_TEXT_SIZE];
     json_t *kept;
 
+    holder->forwards_version = 1;
     path_of(holder, path, sizeof(path));
     kept = json_load_file(path, 0, NULL);
     if (json_is_array(kept)) {
@@ -205,6 +206,7 @@ void holder_call_forwards_applied(struct call *call)
     json_int_t version = json_integer_value(json_object_get(parameters, "version"));
     struct adding *adding;
 
+    holder->forwards_applied = version;
     json_decref(holder->failures);
     holder->failures = json_incref(json_object_get(parameters, "failures"));
     list_each(adding, &holder->adding, link)
@@ -255,10 +257,13 @@ void holder_call_forward_list(struct call *call)
 
     json_array_foreach(holder->forwards, index, text) {
         const json_t *failure = json_object_get(holder->failures, json_string_value(text));
-        json_t *entry = json_pack("{sO sb}", "forward", text, "active", !failure);
+        bool applied = holder->forwards_applied == holder->forwards_version;
+        json_t *entry = json_pack("{sO sb}", "forward", text, "active", applied && !failure);
 
         if (failure)
             json_object_set(entry, "reason", json_array_get(failure, 0));
+        else if (!applied)
+            json_object_set_new(entry, "reason", json_string("the forwarder is being started"));
         json_array_append_new(forwards, entry);
     }
     call_reply(call, json_pack("{so}", "forwards", forwards), NULL, 0);

@@ -29,6 +29,7 @@ struct holder {
     json_t *forwards;            /* texts; holder-forwards.c */
     json_t *failures;            /* of the forwarder, text -> [reason, hint] */
     json_int_t forwards_version; /* of the list, for the forwarder to refer to */
+    json_int_t forwards_applied; /* the version the forwarder has answered; at first none */
     struct list adding;          /* requests that wait for the forwarder */
     struct call *watching;       /* the forwarder's; NULL: none */
 

@@ -54,10 +54,12 @@ int forward_udp_init(struct forwards *forwards)
 
 int forward_udp_prepare(int fd, int family)
 {
-    static const int yes = 1;
+    static const int yes = 1, queue = FORWARD_QUEUE;
     int r = family == AF_INET ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes))
                               : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes));
 
+    /* New flows cost more than a datagram: a burst of them has to wait somewhere. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof(queue));
     return r < 0 ? -errno : 0;
 }
 

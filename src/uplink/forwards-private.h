@@ -13,14 +13,15 @@
 #include "uplink/forwards.h"
 
 enum {
-    FORWARD_DIALS_MAX = 1024,     /* accepted, not joined yet; of all rules */
-    FORWARD_TCP_MAX = 4096,       /* joined and not */
-    FORWARD_UDP_MAX = 4096,       /* flows */
-    FORWARD_UDP_CLIENT_MAX = 512, /* flows of one client's address */
-    FORWARD_HELD_MAX = 2048,      /* bytes of a datagram that waits for its guest's address */
-    FORWARD_DIAL_MS = 30000,      /* to find and reach the guest */
-    FORWARD_BATCH = 64,           /* connections or datagrams at one event */
+    FORWARD_DIALS_MAX = 1024,      /* accepted, not joined yet; of all rules */
+    FORWARD_TCP_MAX = 4096,        /* joined and not */
+    FORWARD_UDP_MAX = 4096,        /* flows */
+    FORWARD_UDP_CLIENT_MAX = 2048, /* flows of one client's address */
+    FORWARD_HELD_MAX = 2048,       /* bytes of a datagram that waits for its guest's address */
+    FORWARD_DIAL_MS = 30000,       /* to find and reach the guest */
+    FORWARD_BATCH = 64,            /* connections or datagrams at one event */
     FORWARD_BUFFER = 65536,
+    FORWARD_QUEUE = 4 << 20, /* bytes of datagrams that wait to be read; the kernel may give less */
 };
 
 struct rule {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct uplink {
@@ -69,6 +70,15 @@ static void uplink_setup(void)
         abort();
     uplink.fds.tun = ends[0];
     guest_end = ends[1];
+}
+
+/* libFuzzer calls this while the process has one thread: unshare() wants that. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    uplink_setup();
+    return 0;
 }
 
 /* Everything that was written to the guest. */

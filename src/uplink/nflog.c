@@ -11,13 +11,18 @@ static void nflog_message(const struct nlmsghdr *message,
                           void *context)
 {
     const struct nlattr *attribute;
+    int left;
 
     if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
         message->nlmsg_len < sizeof(*message) + sizeof(struct nfgenmsg))
         return;
-    mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+    /* mnl_attr_for_each() rounds the message's length up. */
+    left = (int)(message->nlmsg_len - sizeof(*message) - sizeof(struct nfgenmsg));
+    attribute = mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg));
+    for (; mnl_attr_ok(attribute, left); attribute = mnl_attr_next(attribute)) {
         if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD)
             packet(context, mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute));
+        left -= (int)MNL_ALIGN(attribute->nla_len);
     }
 }
 

@@ -2,8 +2,8 @@
 """vmlan forward and `forwards:`: ports of the host that lead to guests."""
 
 import contextlib
-import http.client
 import socket
+import urllib.error
 import urllib.request
 
 import pytest
@@ -16,11 +16,10 @@ ECHO_UDP = """python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("", 5300))
-print(flush=True)
 while True:
     data, peer = s.recvfrom(65535)
     s.sendto(data.upper() + b" " + peer[0].encode(), peer)
-' >$TMPDIR/ready 2>/dev/null &"""
+'"""
 
 
 @contextlib.contextmanager
@@ -53,32 +52,47 @@ def status(port, address="127.0.0.1"):
         return answer.status
 
 
+def outcome(port):
+    """The status of an HTTP request, or what kind of failure it met."""
+    try:
+        return status(port)
+    except urllib.error.URLError as error:
+        return type(error.reason).__name__
+    except OSError as error:
+        return type(error).__name__
+
+
+@contextlib.contextmanager
+def server(site, command="python3 -m http.server -d $TMPDIR 8000"):
+    """The guest alice with a server that listens."""
+    alice = Seat(site, "shared", name="alice")
+    alice.check(f"{command} >/dev/null 2>&1 & server=$!")
+    alice.until("ss -lntu | grep -q -e :8000 -e :5300")
+    try:
+        yield alice
+    finally:
+        alice.unserve()
+
+
 @pytest.mark.sanitized
 def test_added_listed_removed(site):
     port = free_port()
-    Seat(site, "shared", name="alice").serve()
-    forward(site, "add", f"{port}:alice:8000")
-    assert status(port) == 200
-    assert forward(site, "ls").stdout.split() == ["tcp", f"127.0.0.1:{port}", "alice:8000"]
-    assert site.json("forward", "shared", "ls") == [
-        {"forward": f"127.0.0.1:{port}:alice:8000/tcp", "active": True}]
-    forward(site, "rm", f"127.0.0.1:{port}:alice:8000/tcp")
-    assert forward(site, "ls").stdout == ""
-
-    def closed():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) != 0
-    wait_until(closed, what="the port to be closed")
+    with server(site):
+        forward(site, "add", f"{port}:alice:8000")
+        assert status(port) == 200
+        assert forward(site, "ls").stdout.split() == ["tcp", f"127.0.0.1:{port}", "alice:8000"]
+        assert site.json("forward", "shared", "ls") == [
+            {"forward": f"127.0.0.1:{port}:alice:8000/tcp", "active": True}]
+        forward(site, "rm", f"127.0.0.1:{port}:alice:8000/tcp")
+        assert forward(site, "ls").stdout == ""
+        wait_until(lambda: outcome(port) == "ConnectionRefusedError", what="the port to be closed")
 
 
 @pytest.mark.sanitized
 def test_udp_answers_come_from_where_it_was_sent_to(site):
     port = free_port("0.0.0.0")
-    alice = Seat(site, "shared", name="alice")
-    alice.check(ECHO_UDP)
-    alice.until("test -s $TMPDIR/ready")
-    forward(site, "add", f"0.0.0.0:{port}:alice:5300/udp")
-    with socket.socket(type=socket.SOCK_DGRAM) as client:
+    with server(site, ECHO_UDP), socket.socket(type=socket.SOCK_DGRAM) as client:
+        forward(site, "add", f"0.0.0.0:{port}:alice:5300/udp")
         client.settimeout(5)
         client.connect(("127.0.0.9", port))
         for word in (b"one", b"two"):
@@ -88,11 +102,9 @@ def test_udp_answers_come_from_where_it_was_sent_to(site):
 
 def test_over_ipv6_on_both_sides(site):
     port = free_port("::1")
-    alice = Seat(site, "shared", name="alice")
-    alice.check("python3 -m http.server --bind :: -d $TMPDIR 8000 >/dev/null 2>&1 &")
-    alice.until("ss -ltn | grep -q :8000")
-    forward(site, "add", f"[::1]:{port}:[{alice.address6()}]:8000")
-    assert status(port, "[::1]") == 200
+    with server(site, "python3 -m http.server --bind :: -d $TMPDIR 8000") as alice:
+        forward(site, "add", f"[::1]:{port}:[{alice.address6()}]:8000")
+        assert status(port, "[::1]") == 200
 
 
 def test_from_the_file_before_the_guest_is_there(site):
@@ -100,16 +112,9 @@ def test_from_the_file_before_the_guest_is_there(site):
     site.config("vmnet:\n  shared:\n    subnet: 192.168.107.0/24\n"
                 f"    forwards: [{{listen: {port}, to: 'alice:8000'}}]\n")
     site.vmlan("up", "shared")
-    wait_until(lambda: [one["active"] for one in site.json("forward", "shared", "ls")] == [True],
-               what="the forward to listen")
-    with pytest.raises(ConnectionResetError):
-        status(port)
-    Seat(site, "shared", name="alice").serve()
-
-    def reached():
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            return status(port) == 200
-    wait_until(reached, what="alice to be found")
+    wait_until(lambda: outcome(port) == "ConnectionResetError", what="the forward to listen")
+    with server(site):
+        wait_until(lambda: outcome(port) == 200, what="alice to be found")
 
 
 def test_what_is_in_use_is_refused_whole(site):
@@ -146,12 +151,8 @@ def test_privileged_port_names_the_cure(site):
 
 def test_goes_on_after_the_forwarder_died(site):
     port = free_port()
-    Seat(site, "shared", name="alice").serve()
-    forward(site, "add", f"{port}:alice:8000")
-    assert status(port) == 200
-    kill(site, "vmlan-forward")
-
-    def reached():
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            return status(port) == 200
-    wait_until(reached, timeout=5, what="the forward to be back")
+    with server(site):
+        forward(site, "add", f"{port}:alice:8000")
+        assert status(port) == 200
+        kill(site, "vmlan-forward")
+        wait_until(lambda: outcome(port) == 200, timeout=5, what="the forward to be back")

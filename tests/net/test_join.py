@@ -53,6 +53,7 @@ def test_guests_find_each_other_by_name(site):
     bob6 = bob.address6()
     alice.address6()
     alice.until("getent ahostsv6 bob | grep -q ^fd")  # dnsmasq looks who is there first
+    bob.until("getent ahostsv6 alice | grep -q ^fd")
     assert alice.check("getent ahostsv6 bob").split()[0] == bob6
     for family in (4, 6):
         alice.check(f"ping -{family} -c 1 -W 5 bob")

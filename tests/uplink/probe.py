@@ -140,25 +140,29 @@ def half_close_there(address, size=3000000):
     return [said.decode(), saw(address, mark) == f"{size} {zlib.crc32(data)}"]
 
 
+def send_until_stuck(conn, size):
+    """How much could be sent, and its CRC, when nothing has moved for a while."""
+    sent = value = 0
+    conn.setblocking(False)
+    while sent < size and select.select([], [conn], [], 0.5)[1]:
+        piece = BLOCK[:size - sent]
+        count = conn.send(piece)
+        value, sent = zlib.crc32(piece[:count], value), sent + count
+    conn.setblocking(True)
+    return sent, value
+
+
 def slow_server(address, size=48 << 20):
     """A server that does not read stops the client; later everything arrives."""
+    mark = token()
     with dial(address, 2005) as conn:
-        conn.setblocking(False)
-        sent = value = 0
-        began = pause = time.monotonic()
-        longest = 0
-        while sent < size:
-            try:
-                piece = BLOCK[:size - sent]
-                count = conn.send(piece)
-                value, sent = zlib.crc32(piece[:count], value), sent + count
-                longest, pause = max(longest, time.monotonic() - pause), time.monotonic()
-            except BlockingIOError:
-                assert time.monotonic() < began + LIMIT
-                select.select([], [conn], [], 1)
-        conn.setblocking(True)
+        conn.sendall(f"{mark}\n".encode())
+        sent, value = send_until_stuck(conn, size)
+        with dial(address, 2098) as teller:
+            teller.sendall(f"{mark}\n".encode())
+            teller.recv(1)
         conn.shutdown(socket.SHUT_WR)
-        return [longest > 0.3, conn.recv(100).decode() == f"{size} {value}"]
+        return [sent < size, conn.recv(100).decode() == f"{sent} {value}"]
 
 
 def slow_client(address, size=48 << 20):
@@ -301,6 +305,7 @@ def udp(address, port, size=100):
     data = os.urandom(size)
     try:
         with datagram(address, port) as conn:
+            conn.setsockopt(*RECVERR[conn.family], 1)  # or most errors are kept from us
             conn.send(data)
             return "echo" if conn.recv(65536) == data else "another answer"
     except OSError as error:
@@ -363,6 +368,46 @@ def udp_hops(address, ttl):
         at = slice(4, 8) if family == socket.AF_INET else slice(8, 24)
         return [errno.errorcode[number], origin, kind, code,
                 socket.inet_ntop(family, offender[at])]
+
+
+# DNS (RFC 1035, RFC 6891)
+
+
+def dns_query(name, kind, edns):
+    words = b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+    query = os.urandom(2) + struct.pack("!HHHHH", 0x0100, 1, 0, 0, bool(edns))
+    query += words + struct.pack("!BHH", 0, kind, 1)
+    return query + (struct.pack("!BHHIH", 0, 41, edns, 0, 0) if edns else b"")
+
+
+def dns_addresses(answer, skip, count):
+    """The addresses among the answers, each of which names its owner by a pointer."""
+    found = []
+    for _ in range(count):
+        kind, _, _, size = struct.unpack("!HHIH", answer[skip + 2:skip + 12])
+        data = answer[skip + 12:skip + 12 + size]
+        skip += 12 + size
+        if kind in (1, 28):
+            found.append(socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, data))
+    return found
+
+
+def dns(server, name, kind, transport="udp", edns=0):
+    """rcode, whether truncated, the addresses, and the number of answers."""
+    query = dns_query(name, kind, edns)
+    if transport == "udp":
+        with datagram(server, 53, 5) as conn:
+            conn.send(query)
+            answer = conn.recv(65536)
+    else:
+        with dial(server, 53) as conn:
+            conn.sendall(struct.pack("!H", len(query)) + query)
+            size, = struct.unpack("!H", conn.recv(2, socket.MSG_WAITALL))
+            answer = conn.recv(size, socket.MSG_WAITALL)
+    _, flags, _, count, _, _ = struct.unpack("!HHHHHH", answer[:12])
+    assert answer[:2] == query[:2]
+    asked = len(query) - (11 if edns else 0)
+    return [flags & 15, bool(flags & 0x200), dns_addresses(answer, asked, count), count]
 
 
 def run(action):

@@ -19,6 +19,7 @@ import zlib
 
 PATTERN = bytes(range(251)) * 4178
 SAW = {}
+TOLD = {}
 
 
 def reset(conn):
@@ -34,6 +35,10 @@ def line(conn):
             break
         data += piece
     return data.decode().strip()
+
+
+def told(token):
+    return TOLD.setdefault(token, threading.Event())
 
 
 def rest(conn):
@@ -77,8 +82,14 @@ def serve_half(conn):
 
 
 def serve_slow(conn):
-    time.sleep(1)
+    """Reads only when told to, at port 2098."""
+    told(line(conn)).wait(30)
     serve_count(conn)
+
+
+def serve_tell(conn):
+    told(line(conn)).set()
+    conn.sendall(b"!")
 
 
 def serve_source(conn):
@@ -115,7 +126,8 @@ def serve_peer(conn):
 
 BEHAVIOURS = {2001: serve_reset, 2002: serve_bye, 2003: serve_count, 2004: serve_half,
               2005: serve_slow, 2006: serve_source, 2007: serve_unread, 2008: serve_deaf,
-              2010: serve_peer, 2099: serve_saw}
+              2010: serve_peer, 2098: serve_tell,
+              2099: serve_saw}
 
 
 def handle(behaviour, conn):

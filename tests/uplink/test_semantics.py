@@ -13,7 +13,7 @@ IDLE = int(os.environ.get("VMLAN_IDLE", 20))
 SEQUENTIAL = int(os.environ.get("VMLAN_SEQUENTIAL", 3000))
 TRANSFER = int(os.environ.get("VMLAN_TRANSFER", 256 << 20))
 
-NOWHERE = {4: "192.0.2.1", 6: "2001:db8:2::1"}  # the internet has no route
+NOWHERE = {4: "198.51.100.3", 6: "2001:db8:1::3"}  # the internet has no route
 UNREACHABLE = {4: "198.51.100.1", 6: "2001:db8:1::1"}
 PROHIBITED = {4: "198.51.100.2", 6: "2001:db8:1::2"}
 HERE_NOT = {4: "192.0.2.65", 6: "2001:db8:2::65"}  # the host itself has no way there
@@ -88,3 +88,121 @@ def test_tcp_is_what_the_host_sees(host, guest, family):
 @FAMILIES
 def test_udp_is_what_the_host_sees(host, guest, family):
     compare(udp_table(family), host, guest())
+
+
+# On its way
+
+
+@FAMILIES
+def test_traceroute_shows_the_gateway_then_the_hosts_way(host, guest, family):
+    """The host sees its router at the first hop; a guest has its gateway before that."""
+    seat = guest()
+    at_router = host.probe(["udp_hops", FAR[family], 1])[0]
+    assert at_router[0] == "EHOSTUNREACH" and at_router[4] == ROUTER[family]
+    first, second = seat.probe(["udp_hops", FAR[family], 1], ["udp_hops", FAR[family], 2])
+    route = seat.check(f"ip -{family} route show default").split()
+    assert first[:4] == at_router[:4]
+    assert family == 6 or first[4] == route[2]
+    assert second == at_router
+
+
+@FAMILIES
+def test_server_sees_the_host(guest, family):
+    assert guest().probe(["peer", SERVER[family]]) == [HOST[family]]
+
+
+@FAMILIES
+def test_small_messages_are_not_held_back(guest, family):
+    assert guest().probe(["no_delay", SERVER[family]]) == [True]
+
+
+def test_connect_to_an_open_port_comes_after_the_real_one(world, guest):
+    """No SYN is answered before the server has: a server that comes late is seen late."""
+    seat = guest()
+    address = SERVER[4]
+    assert seat.probe(["connect", address, 2500]) == ["ECONNREFUSED"]
+    server = world.serve("echo", address, "2500")
+    assert seat.probe(["echo", address, 2500]) == [True]
+    world.end(server)
+    assert seat.probe(["connect", address, 2500]) == ["ECONNREFUSED"]
+
+
+# Many, long, large
+
+
+def test_idle_connections_stay(guest):
+    seat = guest()
+    actions = [["idle", SERVER[family], IDLE] for family in (4, 6)]
+    assert seat.probe(*actions, timeout=IDLE + 30) == [["a", "b"]] * 2
+
+
+@FAMILIES
+def test_one_connection_after_the_other(guest, family):
+    count = SEQUENTIAL // 2
+    assert guest().probe(["sequential", SERVER[family], count], timeout=100) == [count]
+
+
+@FAMILIES
+def test_two_thousand_at_once(guest, family):
+    assert guest().probe(["simultaneous", SERVER[family], 2000], timeout=100) == [2000]
+
+
+@FAMILIES
+def test_large_transfers_arrive_whole(guest, family):
+    seat = guest()
+    assert seat.probe(["download", SERVER[family], TRANSFER], timeout=100) == [
+        [TRANSFER, pattern_sum(TRANSFER)]]
+    assert seat.probe(["upload", SERVER[family], TRANSFER], timeout=100) == [True]
+
+
+# The host's way out
+
+
+@pytest.fixture
+def without_route(world):
+    """Takes the host's default routes away; they come back."""
+    gone = []
+
+    def take(family):
+        world.route(family, False)
+        gone.append(family)
+
+    def give(family):
+        gone.remove(family)
+        world.route(family, True)
+    take.back = give
+    yield take
+    for family in gone:
+        world.route(family, True)
+
+
+def test_host_without_its_ipv4_route_and_again_with_it(host, guest, without_route):
+    seat = guest()
+    action = ["connect", SERVER[4], 7]
+    without_route(4)
+    assert host.probe(action) == ["ENETUNREACH"]
+    assert seat.probe(action) == ["ENETUNREACH"]
+    assert seat.probe(["udp", SERVER[4], 7]) == ["ENETUNREACH"]
+    without_route.back(4)
+    assert seat.probe(action, ["udp", SERVER[4], 7]) == ["connected", "echo"]
+
+
+def test_ipv6_default_route_follows_the_hosts(host, guest, without_route):
+    """A guest is told by router advertisements within two seconds."""
+    seat = guest()
+    seat.until("ip -6 route show default | grep -q via")
+    without_route(6)
+    seat.until("! ip -6 route show default | grep -q via", timeout=2)
+    assert seat.probe(["connect", SERVER[6], 7]) == ["ENETUNREACH"]
+    assert seat.probe(["connect", SERVER[4], 7]) == ["connected"]
+    without_route.back(6)
+    seat.until("ip -6 route show default | grep -q via", timeout=2)
+    assert seat.probe(["connect", SERVER[6], 7]) == ["connected"]
+
+
+def test_network_without_ipv6_on_the_host_offers_none(guest, without_route):
+    without_route(6)
+    seat = guest()
+    assert seat.check("ip -6 route show default") == ""
+    assert seat.probe(["connect", SERVER[6], 7], ["connect", SERVER[4], 7]) == [
+        "ENETUNREACH", "connected"]

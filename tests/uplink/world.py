@@ -36,10 +36,8 @@ ip link add far type bridge
 ip link set far up
 ip route add 198.51.100.128/25 dev far
 ip route add 2001:db8:f::/64 dev far
-ip route add unreachable 198.51.100.1
-ip route add prohibit 198.51.100.2
-ip route add unreachable 2001:db8:1::1
-ip route add prohibit 2001:db8:1::2
+ip route add 198.51.100.0/28 dev far
+ip route add 2001:db8:1::/64 dev far
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 sysctl -qw net.ipv4.icmp_msgs_per_sec=100000 net.ipv4.icmp_msgs_burst=100000 || true
@@ -53,6 +51,16 @@ table inet world {{
         tcp dport 13 reject with icmpx admin-prohibited
         tcp dport 14 reject with icmpx port-unreachable
         udp dport 13 reject with icmpx admin-prohibited
+    }}
+    # Answered by rules: the errors of the kernel's own routes are held back after the first few.
+    chain forward {{
+        type filter hook forward priority 0;
+        ip daddr 198.51.100.1 reject with icmpx host-unreachable
+        ip6 daddr 2001:db8:1::1 reject with icmpx host-unreachable
+        ip daddr 198.51.100.2 reject with icmpx admin-prohibited
+        ip6 daddr 2001:db8:1::2 reject with icmpx admin-prohibited
+        ip daddr 198.51.100.3 reject with icmpx no-route
+        ip6 daddr 2001:db8:1::3 reject with icmpx no-route
     }}
 }}
 RULES
@@ -136,6 +144,16 @@ class World:
         child = self.spawn(["python3", self.script("servers.py"), *arguments], where)
         line = child.stdout.readline()
         assert line == "ready\n", line + child.stdout.read()
+        return child
+
+    def resolver(self, address, *records):
+        """A DNS server that knows these records of dnsmasq's and refuses everything else."""
+        child = self.spawn(["dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--user=",
+                            "--group=", "--pid-file", "--log-facility=-", "--no-resolv",
+                            "--no-hosts", "--bind-interfaces", "--except-interface=none",
+                            f"--listen-address={address}", *records])
+        lib.wait_until(lambda: f"{address}:53 " in self.internet("ss", "-Hltn").stdout,
+                       what=f"a DNS server at {address}")
         return child
 
     def end(self, child):

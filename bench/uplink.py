@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the way out: each is the uplink beside a process of the host itself, pasta,
+slirp4netns, and for QEMU guests beside QEMU's own ways; see outside.py.
+"""
+
+from functools import partial
+
+from figures import Row, by_turns, one_control
+from outside import Nics, Ways, controls
+
+DIRECTIONS = {"out": [], "in": ["-R"]}
+STREAMS = 8
+# What one stream must at least be of the same stream over the loopback device.
+WANTED = {"cubic": 0.35, "bbr": 0.55}
+RIVAL_WANTED = 2.5
+CONNECT_ADDED = 0.001  # seconds
+
+
+def beside(name, wanted, ours, reference, values, **more):
+    """A row of two sides of by_turns(); the reference's may be missing."""
+    return Row(name, wanted, values[ours], reference, values.get(reference, []), **more)
+
+
+def tcp_rows(ways, runs, control, direction):
+    options = DIRECTIONS[direction]
+    several = f"{STREAMS} streams"
+    measures = {end: partial(ways.tcp, end, control, *options) for end in ways.ends}
+    measures[several] = partial(ways.tcp, ways.OURS, control, "-P", str(STREAMS), *options)
+    name = f"TCP {direction}, {control}"
+    values, used = one_control(name, by_turns(measures, runs))
+    yield beside(name, WANTED[control], ways.OURS, ways.PLAIN, values, control=used)
+    for rival in ways.RIVALS:
+        yield beside(name, RIVAL_WANTED, ways.OURS, rival, values, control=used)
+    values["1 stream"] = values[ways.OURS]
+    yield beside(f"TCP {direction}, {control}, {several}", 1, several, "1 stream", values,
+                 control=used)
+
+
+def tcp(bench):
+    with Ways(bench) as ways:
+        for control in controls():
+            ways.control(control)
+            for direction in DIRECTIONS:
+                yield from tcp_rows(ways, bench.runs, control, direction)
+
+
+def connections(bench):
+    with Ways(bench) as ways:
+        readings = by_turns({end: partial(ways.requests, end) for end in ways.ends}, bench.runs)
+    rates = {end: [one["rate"] for one in reading] for end, reading in readings.items()}
+    for rival in ways.RIVALS:
+        yield beside("connections, one by one", 1, ways.OURS, rival, rates, unit="1/s")
+    added = [ours["connect"] - plain["connect"]
+             for ours, plain in zip(readings[ways.OURS], readings[ways.PLAIN])]
+    yield Row("added to a TCP connect, median", CONNECT_ADDED, added, unit="s")
+
+
+def udp(bench):
+    with Ways(bench) as ways:
+        readings = by_turns({end: partial(ways.requests, end, "-u") for end in ways.ends},
+                            bench.runs)
+        rates = {end: [one["rate"] for one in reading] for end, reading in readings.items()}
+        for rival in ways.RIVALS:
+            yield beside("UDP requests, one by one", 1, ways.OURS, rival, rates, unit="1/s")
+        for direction, options in DIRECTIONS.items():
+            readings = by_turns({end: partial(ways.udp, end, "-b", "0", *options)
+                                 for end in ways.ends}, bench.runs)
+            rates = {end: [rate for rate, _ in reading] for end, reading in readings.items()}
+            for rival in ways.RIVALS:
+                yield beside(f"UDP {direction}, all it can", 1, ways.OURS, rival, rates)
+        for direction, options in DIRECTIONS.items():
+            lost = [ways.udp(ways.OURS, "-b", "200M", *options)[1] for _ in range(bench.runs)]
+            yield Row(f"UDP {direction}, lost of 200 Mbit/s", 0, lost, unit="1")
+
+
+def guest(bench):
+    with Nics(bench) as nics:
+        for direction, options in DIRECTIONS.items():
+            name = f"QEMU guest {direction}"
+            measures = {nic: partial(nics.tcp, nic, *options) for nic in nics.targets}
+            values, used = one_control(name, by_turns(measures, bench.runs))
+            for rival in nics.RIVALS:
+                yield beside(name, 1, nics.OURS, rival, values, control=used)
+
+
+ROWS = {"uplink-tcp": tcp, "uplink-connections": connections, "uplink-udp": udp,
+        "uplink-guest": guest}
