@@ -4,6 +4,7 @@ slirp4netns, and for QEMU guests beside QEMU's own ways; see outside.py.
 """
 
 from functools import partial
+from statistics import median
 
 from figures import Row, by_turns, one_control
 from outside import Nics, Ways, controls
@@ -55,6 +56,15 @@ def connections(bench):
     yield Row("added to a TCP connect, median", CONNECT_ADDED, added, unit="s")
 
 
+def udp_loss(ways, runs, direction, options):
+    """None is to be lost; on a machine too busy for its own loopback, no more than there."""
+    readings = by_turns({end: partial(ways.udp, end, "-b", "200M", *options)
+                         for end in (ways.OURS, ways.PLAIN)}, runs)
+    lost = {end: [share for _, share in reading] for end, reading in readings.items()}
+    return Row(f"UDP {direction}, lost of 200 Mbit/s", median(lost[ways.PLAIN]), lost[ways.OURS],
+               unit="1")
+
+
 def udp(bench):
     with Ways(bench) as ways:
         readings = by_turns({end: partial(ways.requests, end, "-u") for end in ways.ends},
@@ -69,8 +79,7 @@ def udp(bench):
             for rival in ways.RIVALS:
                 yield beside(f"UDP {direction}, all it can", 1, ways.OURS, rival, rates)
         for direction, options in DIRECTIONS.items():
-            lost = [ways.udp(ways.OURS, "-b", "200M", *options)[1] for _ in range(bench.runs)]
-            yield Row(f"UDP {direction}, lost of 200 Mbit/s", 0, lost, unit="1")
+            yield udp_loss(ways, bench.runs, direction, options)
 
 
 def guest(bench):

@@ -8,8 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14, include/uapi/asm-generic/socket.h */
+#endif
 
 static int file_write(const char *path, const char *text)
 {
@@ -183,6 +188,14 @@ int ns_make(struct ns *ret, struct error *error)
         waitpid(pid, NULL, 0);
     }
     return r;
+}
+
+uint64_t ns_cookie(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t size = sizeof(cookie);
+
+    return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
 }
 
 int ns_sysctl(const char *path, const char *value)

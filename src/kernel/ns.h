@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/error.h"
 #include "base/own.h"
 
@@ -41,6 +43,10 @@ int ns_current(struct ns *ret);
 /* Says in error why user namespaces can't be made here and what cures it; -EPERM, or 0 when nothing
  * known forbids them. For messages and doctor. */
 int ns_explain(struct error *error);
+
+/* What no other network namespace has had or will have, of the one a socket was made in: socket(7),
+ * SO_NETNS_COOKIE, Linux 5.14. 0 when it can't be told. */
+uint64_t ns_cookie(int socket);
 
 /* Writes value to /proc/sys/<path> of the network namespace this process is in. Negative errno. */
 int ns_sysctl(const char *path, const char *value);

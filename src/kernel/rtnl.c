@@ -147,6 +147,8 @@ static void link_attributes(struct nlmsghdr *message, const struct rtnl_link *li
         mnl_attr_put(message, IFLA_ADDRESS, 6, link->mac);
     if (link->mtu)
         mnl_attr_put_u32(message, IFLA_MTU, link->mtu);
+    if (link->queue)
+        mnl_attr_put_u32(message, IFLA_TXQLEN, link->queue);
     if (link->alias)
         mnl_attr_put_str(message, IFLA_IFALIAS, link->alias);
     if (link->master)

@@ -26,6 +26,7 @@ struct rtnl_link {
     const char *name;   /* of a new link, or new name */
     const uint8_t *mac; /* 6 bytes */
     unsigned mtu;       /* bytes */
+    unsigned queue;     /* packets that may wait to be sent (qlen) */
     const char *alias;  /* ifalias, at most 255 bytes */
     int master;         /* ifindex of the bridge; -1: take it out */
     int up;             /* 1: up, -1: down */

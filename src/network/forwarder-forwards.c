@@ -7,10 +7,11 @@
 
 static void rule_of(const struct forward *forward, struct forward_rule *ret)
 {
-    *ret = (struct forward_rule){.listen.any.sa_family = (sa_family_t)forward->family,
-                                 .udp = forward->protocol == IPPROTO_UDP,
-                                 .count = (uint16_t)(forward->ports.last - forward->ports.first + 1),
-                                 .guest_port = (uint16_t)forward->guest_ports.first};
+    *ret =
+        (struct forward_rule){.listen.any.sa_family = (sa_family_t)forward->family,
+                              .udp = forward->protocol == IPPROTO_UDP,
+                              .count = (uint16_t)(forward->ports.last - forward->ports.first + 1),
+                              .guest_port = (uint16_t)forward->guest_ports.first};
     if (forward->family == AF_INET) {
         ret->listen.v4.sin_addr = forward->address.v4;
         ret->listen.v4.sin_port = htons((uint16_t)forward->ports.first);
@@ -64,10 +65,10 @@ static void forwards_told(void *context, json_t *reply, int *fds, size_t fd_coun
         return;
     failures = json_object();
     forwards_take(forwarder, json_object_get(reply, "forwards"), failures);
-    conn_call(forwarder->holder, "io.vmlan.Holder.ForwardsApplied",
-              json_pack("{sO so}", "version", json_object_get(reply, "version"), "failures",
-                        failures),
-              NULL, 0, false, NULL, NULL);
+    conn_call(
+        forwarder->holder, "io.vmlan.Holder.ForwardsApplied",
+        json_pack("{sO so}", "version", json_object_get(reply, "version"), "failures", failures),
+        NULL, 0, false, NULL, NULL);
 }
 
 static void watching_lost(struct conn *conn, int error)

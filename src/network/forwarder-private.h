@@ -18,9 +18,10 @@ struct forwarder {
     struct conn *watching;      /* to it too: tells of forwards; NULL: not now */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
-    struct uplink *uplink; /* NULL until the holder gave what it needs */
+    struct uplink *uplink; /* NULL until the holder gave what it needs, */
+    uint64_t namespace;    /* which is in the one of this cookie: ns_cookie() */
     struct route6 *route6;
-    bool route6_there;
+    bool route6_known, route6_there; /* known: it has been looked at */
     struct stock stock;
     struct forwards *forwards;
 };

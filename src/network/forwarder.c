@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/paths.h"
+#include "kernel/ns.h"
 #include "kernel/sandbox.h"
 #include "network/address.h"
 #include "network/forwarder-private.h"
@@ -57,6 +58,15 @@ static void fds_take(const json_t *reply, int *fds, size_t fd_count, struct upli
     }
 }
 
+static uint64_t namespace_of(struct uplink_fds *fds)
+{
+    uint64_t cookie = 0;
+
+    for (size_t i = 0; i < UPLINK_FDS && !cookie; i++)
+        cookie = ns_cookie(*uplink_fds_field(fds, i));
+    return cookie;
+}
+
 static void route6_tell(struct forwarder *forwarder)
 {
     if (forwarder->holder)
@@ -68,6 +78,7 @@ static void route6_changed(void *context, bool there)
 {
     struct forwarder *forwarder = context;
 
+    forwarder->route6_known = true;
     forwarder->route6_there = there;
     route6_tell(forwarder);
 }
@@ -106,8 +117,19 @@ static void holder_follow(struct forwarder *forwarder)
 {
     stock_set_holder(&forwarder->stock, forwarder->holder);
     forwarder_forwards_watch(forwarder);
-    if (forwarder->route6)
+    if (forwarder->route6_known)
         route6_tell(forwarder);
+}
+
+static void holder_lost(struct conn *conn, int error)
+{
+    struct forwarder *forwarder = conn_owner(conn);
+
+    (void)error;
+    conn_free(conn);
+    forwarder->holder = NULL;
+    stock_set_holder(&forwarder->stock, NULL);
+    timer_set(&forwarder->again, AGAIN_MS);
 }
 
 /* The holder's answer to Forwarder: what to work on, or only that it knows of us again. */
@@ -121,12 +143,17 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
     (void)more;
     if (error && error->code == -ECONNRESET)
         return; /* holder_lost() follows */
+    if (error && strcmp(error->id, ERROR_UNAVAILABLE) == 0) {
+        holder_lost(forwarder->holder, 0); /* we found it before its broker did */
+        return;
+    }
     if (error) {
         give_up(forwarder, error); /* another one is there, or the network is going */
         return;
     }
     if (!forwarder->uplink) {
         fds_take(reply, fds, fd_count, &taken);
+        forwarder->namespace = namespace_of(&taken);
         if (spec_take(forwarder, reply, &own) < 0 || uplink_start(forwarder, &taken, &own) < 0) {
             give_up(forwarder, &own);
             return;
@@ -134,17 +161,6 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
         log_debug(forwarder->name, "ready");
     }
     holder_follow(forwarder);
-}
-
-static void holder_lost(struct conn *conn, int error)
-{
-    struct forwarder *forwarder = conn_owner(conn);
-
-    (void)error;
-    conn_free(conn);
-    forwarder->holder = NULL;
-    stock_set_holder(&forwarder->stock, NULL);
-    timer_set(&forwarder->again, AGAIN_MS);
 }
 
 int forwarder_connect(struct forwarder *forwarder, conn_closed_fn *closed, struct conn **ret)
@@ -159,12 +175,17 @@ int forwarder_connect(struct forwarder *forwarder, conn_closed_fn *closed, struc
 
 static int holder_connect(struct forwarder *forwarder)
 {
+    json_t *parameters = json_object();
     int r = forwarder_connect(forwarder, holder_lost, &forwarder->holder);
 
-    return r < 0 ? r
-                 : conn_call(forwarder->holder, "io.vmlan.Holder.Forwarder",
-                             json_pack("{sb}", "sockets", !forwarder->uplink), NULL, 0, false,
-                             welcomed, forwarder);
+    if (forwarder->uplink)
+        json_object_set_new(parameters, "namespace",
+                            json_integer((json_int_t)forwarder->namespace));
+    if (r >= 0)
+        return conn_call(forwarder->holder, "io.vmlan.Holder.Forwarder", parameters, NULL, 0, false,
+                         welcomed, forwarder);
+    json_decref(parameters);
+    return r;
 }
 
 /* A network that ends removes its socket first; a holder that crashed is replaced at its path. */

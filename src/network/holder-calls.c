@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a holder is asked: the methods of io.vmlan.Holder.varlink. See holder.h. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <signal.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/epoll.h>
-#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "kernel/ns.h"
 #include "network/holder-private.h"
 #include "network/uplink-fds.h"
 
-static struct holder *call_holder(struct call *call)
-{
-    return conn_owner(call_conn(call));
-}
-
-static json_t *indexes(size_t first, size_t count)
+json_t *holder_indexes(size_t first, size_t count)
 {
     json_t *array = json_array();
 
@@ -31,7 +20,7 @@ static json_t *indexes(size_t first, size_t count)
 
 static void call_start(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
     json_t *parameters = call_parameters(call);
     OWN(ns) struct ns ns = NS_NULL;
     struct error error;
@@ -59,7 +48,7 @@ static void call_start(struct call *call)
 
 static void call_describe(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
     OWN(ns) struct ns ns = NS_NULL;
     json_t *ports = json_array(), *reply;
     struct port *port;
@@ -73,268 +62,12 @@ static void call_describe(struct call *call)
     }
     list_each(port, &holder->ports, link)
         json_array_append_new(ports, port_to_json(port));
-    reply = json_pack("{ss so sb so ss so}", "network", holder->spec.name, "configuration",
-                      spec_to_json(&holder->spec), "pinned", holder->pinned, "ports", ports,
-                      "services", holder->services ? holder->services : "", "fds", indexes(0, 2));
+    reply =
+        json_pack("{ss so sb so ss so}", "network", holder->spec.name, "configuration",
+                  spec_to_json(&holder->spec), "pinned", holder->pinned, "ports", ports, "services",
+                  holder->services ? holder->services : "", "fds", holder_indexes(0, 2));
     call_reply(call, reply, (int[]){ns.user, ns.net}, 2);
 }
-
-/* --- AddPort --- */
-
-static bool mac_taken(struct holder *holder, const uint8_t mac[6], struct error *error)
-{
-    char text[MAC_TEXT_SIZE];
-    struct port *port;
-
-    list_each(port, &holder->ports, link) {
-        if (memcmp(port->mac, mac, 6) != 0)
-            continue;
-        error_set(error, -EADDRINUSE, ERROR_CONFLICT, "port %s%s%s has the MAC address %s already",
-                  port->id, port->name[0] ? " of " : "", port->name, mac_text(mac, text));
-        error_where(error, "Attach.mac");
-        error_hint(error, "give this guest a MAC address of its own");
-        return true;
-    }
-    return false;
-}
-
-/* A free address in the block that vmlan hands out where the caller does not care. */
-static void mac_choose(struct holder *holder, uint8_t mac[6])
-{
-    memcpy(mac, (uint8_t[]){0x52, 0x55, 0x57}, 3);
-    do {
-        while (getrandom(mac + 3, 3, 0) != 3)
-            ;
-    } while (mac_taken(holder, mac, NULL));
-}
-
-static bool mac_given(const struct port *port)
-{
-    static const uint8_t none[6];
-
-    return memcmp(port->mac, none, sizeof(none)) != 0;
-}
-
-static int name_check(struct holder *holder, const struct port *port, struct error *error)
-{
-    struct port *other;
-
-    list_each(other, &holder->ports, link) {
-        if (!port->name[0] || strcasecmp(other->name, port->name) != 0)
-            continue;
-        error_set(error, -EADDRINUSE, ERROR_CONFLICT, "port %s has the name %s already", other->id,
-                  port->name);
-        error_where(error, "Attach.name");
-        error_hint(error, "choose another name");
-        return -EADDRINUSE;
-    }
-    return 0;
-}
-
-static int ip_taken(struct error *error, const char *text, const char *by)
-{
-    error_set(error, -EADDRINUSE, ERROR_CONFLICT, "%s is reserved for another %s", text, by);
-    error_where(error, "Attach.ip");
-    error_hint(error, "choose another address, or leave ip out to have one chosen");
-    return -EADDRINUSE;
-}
-
-static int ip_check(struct holder *holder, const struct port *port, struct error *error)
-{
-    char subnet[SUBNET4_TEXT_SIZE], text[INET_ADDRSTRLEN];
-    uint32_t ip = ntohl(port->ip.s_addr);
-    struct port *other;
-
-    if (!ip)
-        return 0;
-    inet_ntop(AF_INET, &port->ip, text, sizeof(text));
-    if (ip < ntohl(holder->plan.first.s_addr) || ip > ntohl(holder->plan.last.s_addr)) {
-        error_set(error, -EINVAL, ERROR_INVALID, "%s can't be a guest's address on this network",
-                  text);
-        error_where(error, "Attach.ip");
-        error_hint(error, "use one of %s, but not the gateway's or the broadcast address",
-                   subnet4_text(&holder->spec.subnet, subnet));
-        return -EINVAL;
-    }
-    list_each(other, &holder->ports, link)
-        if (other->ip.s_addr == port->ip.s_addr)
-            return ip_taken(error, text, "port");
-    for (size_t i = 0; i < holder->spec.reservation_count; i++) {
-        const struct spec_reservation *reservation = &holder->spec.reservations[i];
-
-        if (reservation->ip.s_addr == port->ip.s_addr && memcmp(reservation->mac, port->mac, 6))
-            return ip_taken(error, text, "MAC address in the configuration");
-    }
-    return 0;
-}
-
-/* The lowest free number: link names stay short and do not wander. */
-static void id_choose(struct holder *holder, struct port *port)
-{
-    struct port *other;
-    bool taken = true;
-
-    for (unsigned number = 0; taken; number++) {
-        snprintf(port->id, sizeof(port->id), "vm%u", number);
-        taken = if_nametoindex(port->id) != 0;
-        list_each(other, &holder->ports, link)
-            taken |= strcmp(other->id, port->id) == 0;
-    }
-}
-
-static int port_take(struct holder *holder, json_t *parameters, struct port *port,
-                     struct error *error)
-{
-    int r = port_parse(parameters, port, error);
-
-    if (r < 0)
-        return r;
-    port->pid = (pid_t)json_integer_value(json_object_get(parameters, "pid"));
-    if (!mac_given(port))
-        mac_choose(holder, port->mac);
-    else if (mac_taken(holder, port->mac, error))
-        return -EADDRINUSE;
-    r = name_check(holder, port, error);
-    return r < 0 ? r : ip_check(holder, port, error);
-}
-
-static int port_make(struct holder *holder, struct port *port, struct port_fds *fds,
-                     struct error *error)
-{
-    struct port_segment segment = {.rtnl = holder->segment.rtnl,
-                                   .bridge = holder->segment.bridge,
-                                   .mtu = holder->spec.mtu,
-                                   .isolated = holder->spec.isolated};
-    int r;
-
-    id_choose(holder, port);
-    r = holder_reserve(holder, port, error); /* before the guest can ask */
-    if (r >= 0)
-        r = port_open(port, &segment, fds, error);
-    if (r < 0)
-        holder_unreserve(holder, port);
-    return r;
-}
-
-static void port_answer(struct call *call, const struct port *port, const struct port_fds *got)
-{
-    int fds[2 * PORT_FDS_MAX];
-    char mac[MAC_TEXT_SIZE];
-
-    memcpy(fds, got->fds, got->count * sizeof(int));
-    memcpy(fds + got->count, got->vhost, got->vhost_count * sizeof(int));
-    call_reply(call,
-               json_pack("{ss ss so so}", "port", port->id, "mac", mac_text(port->mac, mac), "fds",
-                         indexes(0, got->count), "vhostFds", indexes(got->count, got->vhost_count)),
-               fds, got->count + got->vhost_count);
-}
-
-static void port_add(struct call *call, bool patient);
-
-/* A guest that is started again right after its end meets its old port, which the kernel takes
- * away some 30 ms after the process: such a request waits for that instead of failing. */
-enum { PATIENCE_MS = 400 };
-
-struct waiting {
-    struct list link;
-    struct call *call;
-};
-
-static bool port_is_leaving(struct holder *holder)
-{
-    struct port *port;
-
-    list_each(port, &holder->ports, link)
-        if (kill(port->pid, 0) < 0 && errno == ESRCH)
-            return true;
-    return false;
-}
-
-static void waiting_free(struct waiting *waiting)
-{
-    list_remove(&waiting->link);
-    free(waiting);
-}
-
-static void waiting_gone(struct call *call, void *context)
-{
-    waiting_free(context);
-    call_drop(call);
-}
-
-static void port_wait(struct holder *holder, struct call *call)
-{
-    struct waiting *waiting = alloc_new(struct waiting);
-
-    waiting->call = call;
-    list_append(&holder->waiting, &waiting->link);
-    call_on_gone(call, waiting_gone, waiting);
-    if (!timer_is_set(&holder->patience))
-        timer_set(&holder->patience, PATIENCE_MS);
-}
-
-void holder_retry(struct holder *holder)
-{
-    bool patient = timer_is_set(&holder->patience);
-    struct list all;
-    struct waiting *waiting;
-
-    list_init(&all);
-    list_splice(&all, &holder->waiting);
-    while ((waiting = list_first(&all, struct waiting, link))) {
-        struct call *call = waiting->call;
-
-        call_on_gone(call, NULL, NULL);
-        waiting_free(waiting);
-        port_add(call, patient);
-    }
-}
-
-void holder_drop_waiting(struct holder *holder)
-{
-    struct waiting *waiting;
-
-    while ((waiting = list_first(&holder->waiting, struct waiting, link)))
-        waiting_gone(waiting->call, waiting);
-}
-
-static void port_add(struct call *call, bool patient)
-{
-    struct holder *holder = call_holder(call);
-    struct port *port = alloc_new(struct port);
-    OWN(port_fds) struct port_fds fds = {0};
-    struct error error = {0};
-    int r = -EAGAIN;
-
-    list_init(&port->link);
-    if (!holder->started || holder->ended)
-        error_set(&error, r, ERROR_FAILED, "the network is not running");
-    else
-        r = port_take(holder, call_parameters(call), port, &error);
-    if (r >= 0)
-        r = port_make(holder, port, &fds, &error);
-    if (r < 0) {
-        free(port);
-        if (r == -EADDRINUSE && patient && port_is_leaving(holder))
-            port_wait(holder, call);
-        else
-            call_fail(call, &error);
-        return;
-    }
-    list_append(&holder->ports, &port->link);
-    holder_consider(holder);
-    log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
-             port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
-             (int)port->pid);
-    port_answer(call, port, &fds);
-}
-
-static void call_add_port(struct call *call)
-{
-    port_add(call, true);
-}
-
-/* --- the rest --- */
 
 static void seat_left(struct source *source, uint32_t events)
 {
@@ -375,7 +108,7 @@ static int seat_add(struct holder *holder, int *ret_fd)
 
 static void call_acquire(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
     OWN(ns) struct ns ns = NS_NULL;
     OWN(fd) int lease = -1;
     struct error error;
@@ -388,7 +121,8 @@ static void call_acquire(struct call *call)
         call_fail(call, &error);
         return;
     }
-    call_reply(call, json_pack("{so}", "fds", indexes(0, 3)), (int[]){ns.user, ns.net, lease}, 3);
+    call_reply(call, json_pack("{so}", "fds", holder_indexes(0, 3)),
+               (int[]){ns.user, ns.net, lease}, 3);
 }
 
 static void wanting_gone(struct call *call, void *context)
@@ -402,7 +136,7 @@ static void wanting_gone(struct call *call, void *context)
 /* One broker at a time waits: a second question takes the place of the first. */
 static void call_forwarder_wanted(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
     struct error error;
 
     if (holder->wanting) {
@@ -436,16 +170,22 @@ static void reply_uplink(struct call *call, struct holder *holder, struct uplink
 
 static void call_forwarder(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
+    const json_t *namespace = json_object_get(call_parameters(call), "namespace");
+    bool equipped = json_is_integer(namespace);
     struct uplink_fds fds;
     struct error error = {0};
     int r = 0;
 
-    if (!holder->started || holder->ended)
-        r = error_set(&error, -EAGAIN, ERROR_FAILED, "the network is not running");
+    if (!holder->started)
+        r = error_set(&error, -EAGAIN, ERROR_UNAVAILABLE, "the network is not running yet");
+    else if (holder->ended)
+        r = error_set(&error, -EAGAIN, ERROR_FAILED, "the network has ended");
     else if (holder->forwarder)
         r = error_set(&error, -EEXIST, ERROR_CONFLICT, "this network has a forwarder already");
-    else if (json_is_true(json_object_get(call_parameters(call), "sockets")))
+    else if (equipped && (uint64_t)json_integer_value(namespace) != ns_cookie(holder->monitor))
+        r = error_set(&error, -EEXIST, ERROR_CONFLICT, "this forwarder is an earlier network's");
+    else if (!equipped)
         r = uplink_fds_open(&holder->spec, holder->segment.rtnl, &fds, &error);
     if (r < 0) {
         call_fail(call, &error);
@@ -453,17 +193,14 @@ static void call_forwarder(struct call *call)
     }
     holder->forwarder = call_conn(call);
     timer_stop(&holder->wanted);
-    if (json_is_true(json_object_get(call_parameters(call), "sockets"))) {
-        reply_uplink(call, holder, &fds);
+    reply_uplink(call, holder, equipped ? NULL : &fds);
+    if (!equipped)
         uplink_fds_close(&fds);
-    } else {
-        reply_uplink(call, holder, NULL);
-    }
 }
 
 static void call_route6(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
     struct error error = {0};
     bool there = json_is_true(json_object_get(call_parameters(call), "there"));
 
@@ -480,7 +217,7 @@ static void call_route6(struct call *call)
 
 static void call_pin(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
 
     holder->pinned = json_is_true(json_object_get(call_parameters(call), "pinned"));
     holder_consider(holder);
@@ -489,7 +226,7 @@ static void call_pin(struct call *call)
 
 static void call_end(struct call *call)
 {
-    struct holder *holder = call_holder(call);
+    struct holder *holder = holder_of(call);
 
     call_drop(call); /* the end of the connection is the answer: then nothing is left */
     holder_end(holder, "down");
@@ -498,7 +235,7 @@ static void call_end(struct call *call)
 const struct method holder_methods[] = {
     {.name = "Start", .handle = call_start, .fds_max = 2},
     {.name = "Describe", .handle = call_describe},
-    {.name = "AddPort", .handle = call_add_port},
+    {.name = "AddPort", .handle = holder_call_add_port},
     {.name = "Acquire", .handle = call_acquire},
     {.name = "ForwarderWanted", .handle = call_forwarder_wanted},
     {.name = "Forwarder", .handle = call_forwarder},

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The forwards of a network: host ports that lead to guests. The holder keeps the list, which begins
- * as the configuration says and is also kept in the network's directory for the next holder; the
- * forwarder, who lives in the host's network namespace, listens. The list goes to it whole with each
- * change, and it answers with what it could not do.
+ * The forwards of a network: host ports that lead to guests. The holder keeps the list, which
+ * begins as the configuration says and is also kept in the network's directory for the next holder;
+ * the forwarder, who lives in the host's network namespace, listens. The list goes to it whole with
+ * each change, and it answers with what it could not do.
  */
 #include <errno.h>
 #include <string.h>
@@ -143,12 +143,13 @@ static void texts_withdraw(struct holder *holder, const json_t *texts)
     const json_t *text;
     size_t index;
 
-    json_array_foreach(texts, index, text) forward_remove(holder, json_string_value(text));
+    json_array_foreach(texts, index, text)
+        forward_remove(holder, json_string_value(text));
 }
 
 void holder_call_forward_add(struct call *call)
 {
-    struct holder *holder = conn_owner(call_conn(call));
+    struct holder *holder = holder_of(call);
     json_t *asked = json_object_get(call_parameters(call), "forwards"), *item;
     struct adding *adding = alloc_new(struct adding);
     struct error error = {0};
@@ -201,7 +202,7 @@ static void adding_judge(struct holder *holder, struct adding *adding, const jso
 /* The forwarder's answer. failures: text -> [reason, hint]. */
 void holder_call_forwards_applied(struct call *call)
 {
-    struct holder *holder = conn_owner(call_conn(call));
+    struct holder *holder = holder_of(call);
     json_t *parameters = call_parameters(call);
     json_int_t version = json_integer_value(json_object_get(parameters, "version"));
     struct adding *adding;
@@ -219,7 +220,7 @@ void holder_call_forwards_applied(struct call *call)
 
 void holder_call_forward_remove(struct call *call)
 {
-    struct holder *holder = conn_owner(call_conn(call));
+    struct holder *holder = holder_of(call);
     json_t *asked = json_object_get(call_parameters(call), "forwards"), *item;
     OWN(json) json_t *before = json_copy(holder->forwards);
     char text[FORWARD_TEXT_SIZE];
@@ -251,7 +252,7 @@ void holder_call_forward_remove(struct call *call)
 
 void holder_call_forward_list(struct call *call)
 {
-    struct holder *holder = conn_owner(call_conn(call));
+    struct holder *holder = holder_of(call);
     json_t *forwards = json_array(), *text;
     size_t index;
 
@@ -279,7 +280,7 @@ static void watching_gone(struct call *call, void *context)
 
 void holder_call_forwards_watch(struct call *call)
 {
-    struct holder *holder = conn_owner(call_conn(call));
+    struct holder *holder = holder_of(call);
     struct error error;
 
     if (!call_wants_more(call)) {
@@ -316,7 +317,8 @@ void holder_forwards_done(struct holder *holder)
 {
     struct adding *adding;
 
-    list_each(adding, &holder->adding, link) adding_gone(adding->call, adding);
+    list_each(adding, &holder->adding, link)
+        adding_gone(adding->call, adding);
     if (holder->watching)
         call_drop(take_ptr(holder->watching));
     json_decref(holder->forwards);

@@ -55,6 +55,14 @@ struct holder_seat {
 
 extern const struct method holder_methods[];
 
+static inline struct holder *holder_of(const struct call *call)
+{
+    return conn_owner(call_conn(call));
+}
+
+/* A new array of count numbers from first on: the descriptors a reply speaks of. */
+json_t *holder_indexes(size_t first, size_t count);
+
 /* Makes or enters the namespaces and starts everything. ns NULL: a new network. */
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
                  struct error *error);
@@ -67,6 +75,8 @@ void holder_consider(struct holder *holder);
 /* Writes or removes what dnsmasq is to know of a port. */
 int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
 void holder_unreserve(struct holder *holder, const struct port *port);
+/* holder-ports.c */
+void holder_call_add_port(struct call *call);
 /* A port has left, or patience is over: asks again for those who wait. */
 void holder_retry(struct holder *holder);
 void holder_drop_waiting(struct holder *holder);

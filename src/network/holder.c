@@ -23,6 +23,10 @@
 /* A network that is asked for and never used waits at least this long for its first port. */
 enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
 
+/* A holder that nobody is connected to waits this long for the broker that is to start it: others
+ * (a forwarder that looks for a successor) may find it first, and leave. */
+enum { UNSTARTED_MS = 500 };
+
 /* Where dnsmasq asks for names of others: struct uplink_fds, dns_udp. */
 #define RELAY "127.0.0.1#5300"
 
@@ -62,7 +66,12 @@ void holder_end(struct holder *holder, const char *why)
 
 static void linger_over(struct timer *timer)
 {
-    holder_end(container_of(timer, struct holder, linger), "nobody uses it any more");
+    struct holder *holder = container_of(timer, struct holder, linger);
+
+    if (holder->started)
+        holder_end(holder, "nobody uses it any more");
+    else if (list_empty(&holder->peers))
+        loop_stop(&holder->loop);
 }
 
 void holder_consider(struct holder *holder)
@@ -192,8 +201,7 @@ static void resolvers_list(struct resolver_texts *ret)
         const void *address = e->any.sa_family == AF_INET ? (const void *)&e->v4.sin_addr
                                                           : (const void *)&e->v6.sin6_addr;
 
-        ret->list[i] =
-            inet_ntop(e->any.sa_family, address, ret->texts[i], sizeof(ret->texts[i]));
+        ret->list[i] = inet_ntop(e->any.sa_family, address, ret->texts[i], sizeof(ret->texts[i]));
     }
 }
 
@@ -361,7 +369,7 @@ static void peer_closed(struct conn *conn, int error)
     peer_free(peer);
     holder_want_forwarder(holder);
     if (!holder->started && list_empty(&holder->peers))
-        loop_stop(&holder->loop); /* nobody is left who could start this network */
+        timer_set(&holder->linger, UNSTARTED_MS);
 }
 
 static void peer_add(struct holder *holder, int fd)

@@ -21,7 +21,7 @@
 
 enum {
     TURN_BYTES = 1 << 20,  /* a way moves at most this much per event, give or take a pipe */
-    SMALL_BYTES = 1 << 16, /* after less than this the socket is taken to be empty for now */
+    SMALL_BYTES = 1 << 16, /* after less than this, and no end in sight, the socket is empty */
     FLUSH_MS = 2,      /* before a reset is passed on, what the reader has not acknowledged … */
     FLUSH_TRIES = 100, /* … may still get through; looked at every FLUSH_MS, this often */
 };
@@ -142,15 +142,16 @@ static ssize_t way_pull(struct way *way, int from, bool urgent)
     return n < 0 ? -errno : n;
 }
 
-/* Moves what can be moved. Negative errno: one of the two sockets failed. */
-static int way_move(struct way *way, int from, int to, bool urgent)
+/* Moves what can be moved; events are those of `from`. Negative errno: one of the two failed. */
+static int way_move(struct way *way, int from, int to, uint32_t events)
 {
     size_t moved = 0;
     ssize_t n = SMALL_BYTES;
     int r;
 
-    while ((r = way_push(way, to)) == 0 && n >= SMALL_BYTES && moved < TURN_BYTES && !way->ended) {
-        n = way_pull(way, from, urgent);
+    while ((r = way_push(way, to)) == 0 && !way->ended && moved < TURN_BYTES &&
+           (n >= SMALL_BYTES || (events & EPOLLRDHUP))) {
+        n = way_pull(way, from, events & EPOLLPRI);
         if (n < 0)
             r = (int)n;
         if (n < 0)
@@ -216,8 +217,8 @@ static void splice_event(struct source *source, uint32_t events);
 static int splice_watch(struct splice *s, int i)
 {
     struct end *end = &s->ends[i];
-    uint32_t want =
-        (way_reads(&s->ways[i]) ? EPOLLIN | EPOLLPRI : 0) | (s->ways[!i].held ? EPOLLOUT : 0);
+    uint32_t want = (way_reads(&s->ways[i]) ? EPOLLIN | EPOLLPRI | EPOLLRDHUP : 0) |
+                    (s->ways[!i].held ? EPOLLOUT : 0);
 
     if (end->source.loop)
         return source_want(&end->source, want);
@@ -249,9 +250,9 @@ static void splice_event(struct source *source, uint32_t events)
     if (gone && !way_reads(&s->ways[i]) && !s->ways[!i].held)
         r = splice_hangup(s, i);
     if (r == 0 && s->ways[!i].held && (gone || (events & EPOLLOUT)))
-        r = way_move(&s->ways[!i], there, here, false);
-    if (r == 0 && way_reads(&s->ways[i]) && (gone || (events & (EPOLLIN | EPOLLPRI))))
-        r = way_move(&s->ways[i], here, there, events & EPOLLPRI);
+        r = way_move(&s->ways[!i], there, here, 0);
+    if (r == 0 && way_reads(&s->ways[i]) && (gone || (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP))))
+        r = way_move(&s->ways[i], here, there, events);
     if (r == 0 && s->ways[0].over && s->ways[1].over) {
         splice_end(s, false);
         return;

@@ -27,7 +27,7 @@ enum {
     JOIN_MAX = 64,      /* datagrams in one super-datagram: UDP_MAX_SEGMENTS of older kernels */
     JOIN_BYTES = 60000, /* of them together: 65507 is the end */
     RECEIVE_BATCH = 16, /* reads in one event, so that others get their turn */
-    RECEIVE_BUFFER = 1 << 20, /* of the socket; net.core.rmem_max may cap it */
+    RECEIVE_BUFFER = 1 << 22, /* of the socket; net.core.rmem_max may cap it */
     HEADROOM = 64,            /* in front of what is received: IP and UDP headers */
     DATA_MAX = 65536,
     RESEND_MAX = 512, /* what an ICMP error of 576 bytes quotes whole */

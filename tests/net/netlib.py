@@ -143,7 +143,7 @@ def running(site):
 
 
 def role(site, name):
-    """The pids of one role of a site: vmlan-broker, vmlan-holder, dnsmasq."""
+    """The pids of one role of a site: vmlan-broker, vmlan-holder, vmlan-forward, dnsmasq."""
     return [one.pid for one in site.processes() if one.name == name]
 
 

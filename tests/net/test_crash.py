@@ -206,3 +206,31 @@ def connected(pid):
                    for fd in os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return False
+
+
+def test_forwarder_of_an_earlier_network_is_not_the_next_ones(site):
+    """It was stopped while its network ended and another of that name began."""
+    vm = Vm(site, "shared")
+    old = the(site, "vmlan-forward")
+    os.kill(old, signal.SIGSTOP)
+    site.vmlan("down", "shared")
+    guest = Seat(site, "shared", name="guest")
+    os.kill(old, signal.SIGCONT)
+    assert wait_gone([old], 5) == []
+    assert the(site, "vmlan-forward") != old
+    assert guest.check("getent ahostsv4 host.internal").split()[0] == "192.168.107.1"
+    assert vm.leave() == 0
+
+
+def test_forwarder_killed_another_takes_over(site, pair):
+    old = kill(site, "vmlan-forward")
+    assert successor(site, "vmlan-forward", old, 5) != old
+    assert_no_loss(pair[0])
+
+
+def test_forwarder_stays_with_a_new_holder(site, pair):
+    forwarder, old = the(site, "vmlan-forward"), kill(site, "vmlan-holder")
+    successor(site, "vmlan-holder", old, 5)
+    assert Seat(site, "shared", name="carol").address
+    assert role(site, "vmlan-forward") == [forwarder]
+    assert_no_loss(pair[0])

@@ -7,7 +7,7 @@ who is therefore root over them when the test wants to change something. Whoever
 comes by a second user namespace inside, in which he is nobody but himself.
 """
 
-import os
+import json
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import lib
+from netlib import Seat
 
 HERE = Path(__file__).resolve().parent
 SERVER = {4: "203.0.113.5", 6: "2001:db8::5"}
@@ -181,9 +182,10 @@ class World:
         self.admin("ip", f"-{family}", "route", "add" if there else "del",
                    *ROUTES[family].split())
 
-    def ping_sockets(self, allowed):
-        values = "0 0" if allowed else "1 0"
-        self.admin("sh", "-c", f"echo {values} >/proc/sys/net/ipv4/ping_group_range")
+    def allow_ping(self):
+        """Ping sockets on the host, for its user. A namespace begins without; there is no way
+        back, as only the user's own group has a number here."""
+        self.admin("sh", "-c", "echo 0 0 >/proc/sys/net/ipv4/ping_group_range")
 
     # The end
 
@@ -219,6 +221,42 @@ class _HostUser(lib.User):
         return self.way
 
 
+class Place:
+    """Where probes run: on the host, or in a guest."""
+
+    def __init__(self, world, name, run):
+        self.world, self.name, self.run = world, name, run
+
+    def __str__(self):
+        return self.name
+
+    def probe(self, *actions, timeout=60):
+        """What each of these actions of probe.py saw."""
+        text = json.dumps(actions)
+        script = self.world.script("probe.py")
+        return json.loads(self.run(f"python3 {script} '{text}'", timeout))
+
+
+class Guest(Seat):
+    """A guest that has its addresses of both families, and probes as the host does."""
+
+    def __init__(self, world, site, network="shared", *options, name=None, both=True):
+        super().__init__(site, network, *options, name=name)
+        self.place = Place(world, name or "guest", self.check)
+        self.probe = self.place.probe
+        self.check("ip link show eth0")
+        if both:
+            self.address6()
+
+
+def make_site(world, vmlan_bin, test_root):
+    """A vmlan on the world's host, with the first resolver in its resolv.conf."""
+    site = lib.Site(world.host_user, vmlan_bin, test_root)
+    resolv = site.write("resolv.conf", f"nameserver {RESOLVERS[0]}\n")
+    site.env["VMLAN_RESOLV_CONF"] = str(resolv)
+    return site
+
+
 def missing_world(user):
     """Why there can be no world here, or None."""
     inner = ["unshare", "--net", "unshare", "--user", f"--map-user={user.uid}",
@@ -238,7 +276,3 @@ def pattern_sum(size):
     for _ in range(whole):
         value = zlib.crc32(PATTERN, value)
     return zlib.crc32(PATTERN[:rest], value)
-
-
-def cores():
-    return os.cpu_count() or 1
