@@ -23,10 +23,6 @@ def congestion_control():
     return "cubic" if "cubic" in available else available[0]
 
 
-def client_words(server, seconds):
-    return ["iperf3", "-J", "-c", server, "-t", str(seconds), "-C", congestion_control()]
-
-
 def reading(report):
     """(bit/s, congestion control) of iperf3's report."""
     end = report["end"]

@@ -169,7 +169,8 @@ def reachable(user, root, path):
 
 def binary(user, root):
     """The vmlan under test: $VMLAN_BIN or build/src/vmlan."""
-    return reachable(user, root, Path(os.environ.get("VMLAN_BIN", TOP / "build/src/vmlan")).resolve())
+    path = Path(os.environ.get("VMLAN_BIN", TOP / "build/src/vmlan"))
+    return reachable(user, root, path.resolve())
 
 
 class Site:

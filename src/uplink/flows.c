@@ -54,20 +54,9 @@ static struct flows_guest **guest_place(struct flows *flows, const union endpoin
     return place;
 }
 
-static union endpoint address_only(const union endpoint *endpoint)
-{
-    union endpoint address = *endpoint;
-
-    if (address.any.sa_family == AF_INET)
-        address.v4.sin_port = 0;
-    else
-        address.v6.sin6_port = 0;
-    return address;
-}
-
 static struct flows_guest *guest_get(struct flows *flows, const union endpoint *endpoint)
 {
-    union endpoint address = address_only(endpoint);
+    union endpoint address = endpoint_address(endpoint);
     struct flows_guest **place = guest_place(flows, &address);
 
     if (!*place) {

@@ -90,17 +90,6 @@ static bool piece_read6(const uint8_t *data, const struct packet *packet, struct
     return true;
 }
 
-static union endpoint address_only(const union endpoint *endpoint)
-{
-    union endpoint address = *endpoint;
-
-    if (address.any.sa_family == AF_INET)
-        address.v4.sin_port = 0;
-    else
-        address.v6.sin6_port = 0;
-    return address;
-}
-
 static struct slot *slot_find(struct fragments *fragments, const union endpoint *src,
                               const union endpoint *dst, const struct piece *piece)
 {
@@ -119,7 +108,7 @@ static struct slot *slot_find(struct fragments *fragments, const union endpoint 
 static struct slot *slot_get(struct fragments *fragments, const uint8_t *data,
                              const struct packet *packet, const struct piece *piece)
 {
-    union endpoint src = address_only(&packet->src), dst = address_only(&packet->dst);
+    union endpoint src = endpoint_address(&packet->src), dst = endpoint_address(&packet->dst);
     struct slot *s = slot_find(fragments, &src, &dst, piece);
 
     if (piece->offset > 0)

@@ -10,8 +10,8 @@
 
 enum {
     BUCKETS = 256,
-    /* A flow needs two descriptors, four more while both directions hold something; the rest is for
-     * everything else in the process. */
+    /* A flow has two descriptors, and two more for a direction whose reader is slow: few are. The
+     * rest is for everything else in the process. */
     FLOW_FDS = 3,
     OTHER_FDS = 256,
 };

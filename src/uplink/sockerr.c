@@ -70,15 +70,6 @@ int sockerr_read(int fd, struct sockerr *ret)
     return -EBADMSG;
 }
 
-static bool address_equal(const union endpoint *a, const union endpoint *b)
-{
-    if (a->any.sa_family != b->any.sa_family)
-        return false;
-    return a->any.sa_family == AF_INET
-               ? a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr
-               : memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
-}
-
 /* Whether a packet may come into the network with this source: the kernel inside drops loopback
  * and link-local ones, and the network's own addresses would be a lie. */
 static bool is_beyond(struct tun *tun, const union endpoint *e)
@@ -102,6 +93,7 @@ void sockerr_tell(struct tun *tun, const struct sockerr *e, const union endpoint
 {
     uint8_t error[PACKET_ERROR_MAX];
     const union endpoint *from = tun_gateway(tun, remote->any.sa_family);
+    union endpoint offender = endpoint_address(&e->offender), there = endpoint_address(host);
     struct packet p;
     size_t written;
 
@@ -111,7 +103,7 @@ void sockerr_tell(struct tun *tun, const struct sockerr *e, const union endpoint
         tun_error(tun, packet_error_of(e->error), e->info, packet, &p);
         return;
     }
-    if (address_equal(&e->offender, host))
+    if (endpoint_equal(&offender, &there))
         from = remote;
     else if (e->offender.any.sa_family == remote->any.sa_family && is_beyond(tun, &e->offender))
         from = &e->offender;

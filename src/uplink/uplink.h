@@ -65,6 +65,17 @@ static inline socklen_t endpoint_size(const union endpoint *e)
 {
     return e->any.sa_family == AF_INET ? sizeof(e->v4) : sizeof(e->v6);
 }
+/* The address alone: port 0. */
+static inline union endpoint endpoint_address(const union endpoint *e)
+{
+    union endpoint address = *e;
+
+    if (address.any.sa_family == AF_INET)
+        address.v4.sin_port = 0;
+    else
+        address.v6.sin6_port = 0;
+    return address;
+}
 
 /* Where the host is to go for what a guest sends to `to`: the same, or for the gateway's address
  * the host itself. 0, or the errno a process of the host would see (-ENETUNREACH, -EHOSTUNREACH, …)

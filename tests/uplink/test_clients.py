@@ -66,8 +66,8 @@ def test_http2(world, web, guest, family):
     url = URL[family].replace("http", "https").replace("8000", "8443")
     try:
         seat = guest()
-        output = seat.check(f"curl -fksS -Z -w ' %{{http_version}}' '{url}/small?[1-20]'")
-        assert output.count("small") == 20 and output.count(" 2") == 20
+        output = seat.check(f"curl -fksS -Z -w 'http/%{{http_version}} ' '{url}/small?[1-20]'")
+        assert output.count("small") == 20 and output.count("http/2 ") == 20
         output = seat.check(f"curl -fksS {url}/large | sha256sum", 60)
         assert output.split()[0] == web[1]
     finally:
