@@ -3,8 +3,6 @@
  * tcp_gro_receive() and inet_gro_receive() in net/ipv4. */
 #include "adapter/coalesce.h"
 
-#include "adapter/offload.h"
-
 enum { FLAGS_MAY = TH_ACK | TH_PUSH };
 
 static uint8_t flags_of(const uint8_t *data, const struct frame *at)
@@ -90,8 +88,10 @@ static void run_extend(struct coalesce *c, uint8_t *data, const struct frame *at
     c->closed = payload < c->size || c->flags & TH_PUSH || c->frames == COALESCE_SEGMENTS;
 }
 
-static void run_start(struct coalesce *c, uint8_t *data, const struct frame *at)
+static void run_start(struct coalesce *c, uint8_t *data, const struct frame *at,
+                      enum offload_checksum checksum)
 {
+    c->checksum = checksum;
     c->first = data;
     c->at = *at;
     c->size = at->end - at->payload;
@@ -142,7 +142,8 @@ void coalesce_flush(struct coalesce *c)
     c->frames = 0;
     c->header = (struct virtio_net_hdr){0};
     if (frames == 1) {
-        offload_infer(c->first, c->at.end, c->partial, &c->header);
+        if (c->checksum == OFFLOAD_PARTIAL)
+            offload_place(&c->at, &c->header);
         emit_whole(c, c->first, c->at.end);
         return;
     }
@@ -161,20 +162,20 @@ void coalesce_pass(struct coalesce *c, const struct virtio_net_hdr *header, uint
 
 void coalesce_add(struct coalesce *c, uint8_t *data, size_t size)
 {
+    enum offload_checksum checksum = OFFLOAD_WRONG;
     struct virtio_net_hdr header = {0};
     struct frame at;
 
-    if (frame_parse(data, size, &at) && is_candidate(data, size, &at) && ip_is_right(data, &at) &&
-        offload_checksum(data, &at, c->partial) != OFFLOAD_WRONG) {
-        if (!run_continues(c, data, &at)) {
-            coalesce_flush(c);
-            run_start(c, data, &at);
-        } else {
-            run_extend(c, data, &at);
-        }
-        return;
+    if (frame_parse(data, size, &at) && is_candidate(data, size, &at) && ip_is_right(data, &at))
+        checksum = offload_checksum(data, &at, c->partial);
+    if (checksum == OFFLOAD_WRONG) {
+        if (c->partial)
+            offload_infer(data, size, &header);
+        coalesce_pass(c, &header, data, size);
+    } else if (run_continues(c, data, &at)) {
+        run_extend(c, data, &at);
+    } else {
+        coalesce_flush(c);
+        run_start(c, data, &at, checksum);
     }
-    if (c->partial)
-        offload_infer(data, size, true, &header);
-    coalesce_pass(c, &header, data, size);
 }

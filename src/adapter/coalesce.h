@@ -11,7 +11,7 @@
 #include <linux/virtio_net.h>
 #include <sys/uio.h>
 
-#include "adapter/frame.h"
+#include "adapter/offload.h"
 
 enum {
     COALESCE_SEGMENTS = 64, /* a tiny segment size must not make a list that takes long to cut */
@@ -24,12 +24,13 @@ typedef void coalesce_fn(void *context, const struct iovec *iov, int count, unsi
 struct coalesce {
     coalesce_fn *emit;
     void *context;
-    bool partial; /* checksums may be those of the pseudo header alone */
+    bool partial; /* the peer's checksums may be those of the pseudo header alone */
 
     /* The run; frames 0: none. */
     unsigned frames;
     uint8_t *first; /* its first frame, borrowed */
     struct frame at;
+    enum offload_checksum checksum; /* of the first frame */
     size_t size;       /* the first frame's payload: of all but the last */
     size_t total;      /* of the super-frame, Ethernet header not counted */
     uint32_t next_seq; /* of the segment that would continue it */

@@ -20,7 +20,7 @@ enum offload_checksum offload_checksum(const uint8_t *data, const struct frame *
     return OFFLOAD_WRONG;
 }
 
-static void checksum_place(const struct frame *frame, struct virtio_net_hdr *header)
+void offload_place(const struct frame *frame, struct virtio_net_hdr *header)
 {
     header->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
     header->csum_start = (uint16_t)frame->l4;
@@ -31,58 +31,50 @@ void offload_leave_checksum(uint8_t *data, const struct frame *frame, struct vir
 {
     frame_put_checksum(data + frame_checksum_at(frame),
                        (uint16_t)~checksum_fold(frame_pseudo(data, frame)));
-    checksum_place(frame, header);
+    offload_place(frame, header);
 }
 
-void offload_infer(const uint8_t *data, size_t size, bool may_be_partial,
-                   struct virtio_net_hdr *ret)
+void offload_infer(const uint8_t *data, size_t size, struct virtio_net_hdr *ret)
 {
-    struct virtio_net_hdr header = {0};
     struct frame frame;
 
-    if (frame_parse(data, size, &frame)) {
-        enum offload_checksum state = offload_checksum(data, &frame, may_be_partial);
-
-        if (state == OFFLOAD_PARTIAL)
-            checksum_place(&frame, &header);
-        else if (state == OFFLOAD_RIGHT)
-            header.flags = VIRTIO_NET_HDR_F_DATA_VALID;
-    }
-    *ret = header;
+    *ret = (struct virtio_net_hdr){0};
+    if (frame_parse(data, size, &frame) && offload_checksum(data, &frame, true) == OFFLOAD_PARTIAL)
+        offload_place(&frame, ret);
 }
 
-/* RFC 791 3.2: fragments but the last are multiples of 8 bytes. */
-static unsigned large_step(const uint8_t *data, const struct frame *frame, unsigned mtu,
-                           struct virtio_net_hdr *header)
+/* What is repeated before each piece of the payload, IP header included. */
+static unsigned overhead(const struct frame *frame)
 {
-    bool tcp = frame->protocol == IPPROTO_TCP;
-    unsigned head = (tcp ? frame->payload : frame->l4) - frame->l3;
+    if (frame->protocol == IPPROTO_TCP)
+        return frame->payload - frame->l3;
+    return frame->l4 - frame->l3 + (frame->v6 ? (unsigned)sizeof(struct ip6_frag) : 0);
+}
 
-    if (!tcp) {
-        header->gso_type = VIRTIO_NET_HDR_GSO_UDP;
-        return mtu > head + (frame->v6 ? sizeof(struct ip6_frag) : 0)
-                   ? (mtu - head - (frame->v6 ? sizeof(struct ip6_frag) : 0)) & ~7u
-                   : 0;
-    }
-    header->gso_type = frame->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
-    if (data[frame->l4 + TCP_FLAGS] & TCP_CWR)
-        header->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-    return mtu > head ? mtu - head : 0;
+static uint8_t large_type(const uint8_t *data, const struct frame *frame)
+{
+    uint8_t type = frame->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+
+    if (frame->protocol == IPPROTO_UDP)
+        return VIRTIO_NET_HDR_GSO_UDP;
+    return data[frame->l4 + TCP_FLAGS] & TCP_CWR ? type | VIRTIO_NET_HDR_GSO_ECN : type;
 }
 
 int offload_infer_large(uint8_t *data, size_t size, unsigned mtu, struct virtio_net_hdr *ret)
 {
     struct virtio_net_hdr header = {0};
     struct frame frame;
+    unsigned step;
 
-    if (!frame_parse(data, size, &frame) || frame.end != size)
+    if (!frame_parse(data, size, &frame) || frame.end != size || mtu < overhead(&frame) + 8 ||
+        offload_checksum(data, &frame, true) == OFFLOAD_WRONG)
         return -EBADMSG;
-    if (offload_checksum(data, &frame, true) == OFFLOAD_WRONG)
-        return -EBADMSG;
-    header.gso_size = (uint16_t)large_step(data, &frame, mtu, &header);
-    if (header.gso_size == 0)
-        return -EBADMSG;
+    step = mtu - overhead(&frame);
+    if (frame.protocol == IPPROTO_UDP)
+        step &= ~7u; /* RFC 791 3.2: all fragments but the last */
     offload_leave_checksum(data, &frame, &header);
+    header.gso_type = large_type(data, &frame);
+    header.gso_size = (uint16_t)step;
     header.hdr_len = (uint16_t)frame.payload;
     *ret = header;
     return 0;

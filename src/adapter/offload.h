@@ -19,14 +19,15 @@ enum offload_checksum { OFFLOAD_WRONG, OFFLOAD_RIGHT, OFFLOAD_PARTIAL, OFFLOAD_N
 enum offload_checksum offload_checksum(const uint8_t *data, const struct frame *frame,
                                        bool may_be_partial);
 
-/* Puts the sum of the pseudo header into the checksum field, and where it is into header. */
+/* The header fields that say that a checksum is still to be made. */
+void offload_place(const struct frame *frame, struct virtio_net_hdr *header);
+
+/* The same, and puts the sum of the pseudo header into the checksum field. */
 void offload_leave_checksum(uint8_t *data, const struct frame *frame,
                             struct virtio_net_hdr *header);
 
-/* The header of a frame of at most the MTU: whether its checksum is right, or still to be made.
- * Otherwise, and where the frame is neither TCP nor UDP, it says nothing and the kernel looks. */
-void offload_infer(const uint8_t *data, size_t size, bool may_be_partial,
-                   struct virtio_net_hdr *ret);
+/* The header of a frame of at most the MTU whose checksum may be partial; zeros otherwise. */
+void offload_infer(const uint8_t *data, size_t size, struct virtio_net_hdr *ret);
 
 /* The header of a frame larger than the MTU: TCP to be cut, UDP to be fragmented. Changes the
  * checksum field. -EBADMSG: neither, or with a wrong checksum. */

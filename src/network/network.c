@@ -17,8 +17,9 @@
 /* A holder that dies this often within the time is not started again. */
 enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
 
-/* How long a forwarder gets to say it is there before another is started: doubled each time. */
-enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000 };
+/* How long a forwarder gets to say it is there before another is started: doubled each time, until
+ * one has lived for a while. */
+enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000, FORWARDER_LIVED_MS = 10 * 1000 };
 
 struct network {
     struct list link;
@@ -30,6 +31,7 @@ struct network {
     struct conn *watch;         /* to it too: waits for it to want a forwarder; NULL: not now */
     struct timer forwarder;     /* asks again, some time after one was started */
     unsigned forwarder_ms;      /* that time */
+    uint64_t forwarder_started; /* clock_ms() */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     bool known; /* spec is */
@@ -234,6 +236,9 @@ static void forwarder_wanted(void *context, json_t *reply, int *fds, size_t fd_c
     (void)reply, (void)fds, (void)fd_count, (void)more;
     if (error)
         return; /* the holder is gone: described() asks the next one */
+    if (clock_ms() - network->forwarder_started > FORWARDER_LIVED_MS)
+        network->forwarder_ms = FORWARDER_FIRST_MS;
+    network->forwarder_started = clock_ms();
     r = role_start("forwarder", network->name, -1, -1);
     if (r < 0)
         log_error(network->name, "cannot start a forwarder: %s", strerror(-r));

@@ -8,30 +8,32 @@
 #include "base/own.h"
 #include "kernel/ns.h"
 
-/* A new namespace starts from the kernel's defaults or, for IPv4, from the host's settings. */
-static const struct {
+struct sysctl {
     const char *path, *value;
-} sysctls_first[] =
-    {
-        /* With br_netfilter, nft's hooks would run inside the bridge and lose TPROXY's sockets. */
-        {"net/bridge/bridge-nf-call-iptables", "0"},  {"net/bridge/bridge-nf-call-ip6tables", "0"},
-        {"net/bridge/bridge-nf-call-arptables", "0"}, {"net/ipv4/conf/all/rp_filter", "0"},
-        {"net/ipv4/conf/default/rp_filter", "0"},     {"net/ipv6/conf/all/disable_ipv6", "0"},
-        {"net/ipv6/conf/default/disable_ipv6", "0"},
-},
-  sysctls_bridge[] =
-      {
-          /* The gateway takes no addresses from its own router advertisements, and is up at once.
-           */
-          {"net/ipv6/conf/" PLAN_BRIDGE "/accept_ra", "0"},
-          {"net/ipv6/conf/" PLAN_BRIDGE "/accept_dad", "0"},
-          /* A port is no host: it gets no address of its own. */
-          {"net/ipv6/conf/default/disable_ipv6", "1"},
-},
-  sysctls_router[] = {
-      /* What a guest sends out and nothing takes is answered by ICMP instead of silence. */
-      {"net/ipv4/ip_forward", "1"},
-      {"net/ipv6/conf/all/forwarding", "1"},
+};
+
+/* A new namespace starts from the kernel's defaults or, for IPv4, from the host's settings. */
+static const struct sysctl sysctls_first[] = {
+    /* With br_netfilter, nft's hooks would run inside the bridge and lose TPROXY's sockets. */
+    {"net/bridge/bridge-nf-call-iptables", "0"},
+    {"net/bridge/bridge-nf-call-ip6tables", "0"},
+    {"net/bridge/bridge-nf-call-arptables", "0"},
+    {"net/ipv4/conf/all/rp_filter", "0"},
+    {"net/ipv4/conf/default/rp_filter", "0"},
+    {"net/ipv6/conf/all/disable_ipv6", "0"},
+    {"net/ipv6/conf/default/disable_ipv6", "0"},
+};
+static const struct sysctl sysctls_bridge[] = {
+    /* The gateway takes no addresses from its own router advertisements, and is up at once. */
+    {"net/ipv6/conf/" PLAN_BRIDGE "/accept_ra", "0"},
+    {"net/ipv6/conf/" PLAN_BRIDGE "/accept_dad", "0"},
+    /* A port is no host: it gets no address of its own. */
+    {"net/ipv6/conf/default/disable_ipv6", "1"},
+};
+static const struct sysctl sysctls_router[] = {
+    /* What a guest sends out and nothing takes is answered by ICMP instead of silence. */
+    {"net/ipv4/ip_forward", "1"},
+    {"net/ipv6/conf/all/forwarding", "1"},
 };
 
 /* A setting this kernel does not have needs no setting. */

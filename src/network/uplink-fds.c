@@ -27,13 +27,12 @@ enum { TABLE_LOCAL_ALL = 100, TABLE_OUT = 200, RT_LOCAL = 255, TUN_MTU = 65535, 
  * let it wait longer than the 25 ms that the kernel's 500 are. */
 enum { TUN_QUEUE = 4096 };
 
-static const struct rtnl_rule rules_wanted[] =
-    {
-        {10, RULES_MARK_LOCAL, TABLE_LOCAL_ALL},
-        {20, RULES_MARK_OUT, TABLE_OUT},
-        {100, 0, RT_LOCAL},
-},
-                              rule_local_first = {0, 0, RT_LOCAL};
+static const struct rtnl_rule rules_wanted[] = {
+    {10, RULES_MARK_LOCAL, TABLE_LOCAL_ALL},
+    {20, RULES_MARK_OUT, TABLE_OUT},
+    {100, 0, RT_LOCAL},
+};
+static const struct rtnl_rule rule_local_first = {0, 0, RT_LOCAL};
 
 static int family_policy(struct rtnl *rtnl, int family, struct error *error)
 {

@@ -49,11 +49,17 @@ struct splice {
     void *context;
 };
 
+/* Whether close() resets. */
+static void resets_set(int fd, bool resets)
+{
+    const struct linger linger = {.l_onoff = resets};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 void splice_reset(int fd)
 {
-    const struct linger reset = {.l_onoff = 1};
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    resets_set(fd, true);
     close(fd);
 }
 
@@ -62,11 +68,9 @@ static void end_close(struct end *end, bool reset)
     source_remove(&end->source);
     if (end->fd < 0)
         return;
-    if (reset)
-        splice_reset(end->fd);
-    else
-        close(end->fd);
-    end->fd = -1;
+    if (!reset)
+        resets_set(end->fd, false);
+    fd_close(&end->fd);
 }
 
 static void way_release(struct way *way)
@@ -273,6 +277,7 @@ int splice_join(struct loop *loop, int a, int b, void (*ended)(void *context), v
     for (int i = 0; i < 2; i++) {
         s->ends[i].splice = s;
         s->ends[i].fd = i ? b : a;
+        resets_set(s->ends[i].fd, true); /* also when this process dies: half is not the whole */
     }
     for (int i = 0; i < 2 && r == 0; i++)
         r = splice_watch(s, i);

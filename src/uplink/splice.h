@@ -6,7 +6,8 @@
  *
  * Each direction ends by itself: an end of file is passed on as shutdown(SHUT_WR) once all bytes
  * before it are written. A reset, or any other error of one socket, resets the other. A reader that
- * is slow makes the writer wait: no more than a pipe full is held for it.
+ * is slow makes the writer wait: no more than a pipe full is held for it. If this process dies,
+ * both are reset by the kernel: what was cut off must not look like its end.
  */
 #pragma once
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers of the tests' internet, one port for each way a server can behave; and an HTTP server.
 
-    servers.py tcp|udp|http ADDRESS,ADDRESS... [PORT [FOLDER]]
+    servers.py tcp|udp ADDRESS,ADDRESS...
+    servers.py echo ADDRESS,ADDRESS... PORT...
+    servers.py http ADDRESS,ADDRESS... PORT FOLDER
 
 Writes "ready" when it listens. What a server saw of a connection can be asked for at port 2099 by
 the token that the client sent as its first line.
@@ -162,9 +164,9 @@ async def echo(reader, writer):
     writer.close()
 
 
-async def echo_forever(addresses, port):
-    for address in addresses:
-        await asyncio.start_server(echo, address, port, backlog=4096)
+async def echo_forever(addresses, ports):
+    for port in ports:
+        await asyncio.start_server(echo, addresses, port, backlog=4096)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -174,12 +176,12 @@ def main_tcp(addresses):
         for port, behaviour in BEHAVIOURS.items():
             server = listen(address, port)
             threading.Thread(target=accept, args=(server, behaviour), daemon=True).start()
-    asyncio.run(echo_forever(addresses, 7))
+    asyncio.run(echo_forever(addresses, [7]))
 
 
-def main_echo(addresses, port):
-    """The echo alone, on a port of one's choice."""
-    asyncio.run(echo_forever(addresses, int(port)))
+def main_echo(addresses, *ports):
+    """The echo alone."""
+    asyncio.run(echo_forever(addresses, ports))
 
 
 def main_udp(addresses, port="7"):

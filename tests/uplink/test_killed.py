@@ -25,13 +25,12 @@ for conn in conns:
     conn.sendall(b"?")
     conn.recv(1)
 print("open", flush=True)
-ends, deadline = [], time.monotonic() + 5
+ends, deadline = [], time.monotonic() + 3
 for conn in conns:
-    conn.settimeout(max(0.01, deadline - time.monotonic()))
     try:
-        conn.recv(1)
-        conn.settimeout(5)
-        conn.sendall(b"?")
+        if not select.select([conn], [], [], max(0, deadline - time.monotonic()))[0]:
+            conn.settimeout(5)
+            conn.sendall(b"?")
         ends.append(conn.recv(1).decode() or "end")
     except OSError as error:
         ends.append(type(error).__name__)
@@ -101,22 +100,24 @@ def test_flows_outlive_the_other_roles(site, load, name):
     assert load.no_loss()
 
 
-def test_everything_of_a_network_killed_at_once(site, load):
-    """The guests' links are all that is left, and all comes back."""
-    for name in ("vmlan-broker", "vmlan-holder", FORWARDER):
-        os.kill(the(site, name), signal.SIGKILL)
+@pytest.mark.parametrize("name", ["vmlan-holder", "vmlan-broker"])
+def test_forwarder_and_another_role_killed_at_once(site, load, name):
+    pids = [the(site, name), the(site, FORWARDER)]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
     site.vmlan("ls")
     wait_until(lambda: load.bob.probe(["connect", SERVER[4], 7]) == ["connected"], 10)
+    assert load.bob.probe(["echo", SERVER[6]], ["udp", SERVER[4], 7]) == [True, "echo"]
     assert load.no_loss()
 
 
-def test_forwarder_killed_ten_times(site, guest):
+def test_forwarder_killed_again_and_again(site, guest):
+    """It comes back each time, if later and later."""
     seat = guest()
-    for _ in range(10):
+    for _ in range(3):
         old = kill(site, FORWARDER)
         successor(site, FORWARDER, old, 5)
         wait_until(lambda: seat.probe(["connect", SERVER[4], 7]) == ["connected"], 5)
-        time.sleep(1)  # one that dies more often is given up
 
 
 def test_killed_forwarder_does_not_wake_as_two(site, guest):
@@ -143,10 +144,9 @@ def size_of(pid):
 
 @pytest.fixture
 def echoes(world):
-    servers = [world.serve("echo", ",".join(SERVER.values()), port) for port in ECHOES[1:]]
+    server = world.serve("echo", ",".join(SERVER.values()), *ECHOES[1:])
     yield
-    for server in servers:
-        world.end(server)
+    world.end(server)
 
 
 @pytest.mark.limit(3600)
@@ -164,7 +164,6 @@ def test_many_flows_leave_neither_memory_nor_descriptors(site, guest, echoes):
         assert seat.probe(*[["udp_sources", SERVER[4], 100]] * 4) == [True] * 4
 
     flows(2000)  # what is kept for reuse is there after this
-    wait_until(lambda: size_of(forwarder)[1] == size_of(forwarder)[1])
     memory, _ = size_of(forwarder)
     flows(FLOWS)
     assert size_of(forwarder)[0] <= memory + 1024

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the pump (adapter.c) and the kinds of sockets (stream.c, datagram.c, datagram-next.c).
+ */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "adapter/adapter.h"
+#include "adapter/batch.h"
+#include "adapter/frame.h"
+#include "base/buf.h"
+
+/* A kind of socket. Nothing of it waits. An errno that says that the peer is gone sets over. */
+struct adapter_ops {
+    /* Reads what is there, at most what room holds, and gives each frame to adapter_input(). */
+    void (*receive)(struct adapter *a, uint8_t *room, size_t size);
+    /* Sends count frames, two iovecs each as in struct batch. What the socket does not take now is
+     * appended to a->pending; what it never takes is counted as dropped. */
+    void (*send)(struct adapter *a, struct iovec *iov, unsigned count);
+    /* The socket says that it takes more: sends from a->pending, or gives it up. */
+    void (*drain)(struct adapter *a);
+};
+
+extern const struct adapter_ops stream_ops, datagram_ops, datagram_next_ops;
+
+struct adapter {
+    const struct adapter_ops *ops;
+    struct source tap_source, peer_source;
+    int tap, peer; /* owned */
+    unsigned mtu;
+    size_t limit; /* bytes of a frame that is no super-frame */
+    bool tso, checksum_offload;
+    bool over;           /* the peer or the tap is gone; the owner is told at the end of the turn */
+    struct buf rest;     /* stream: the beginning of a frame from the peer */
+    struct buf pending;  /* for the peer: prefixes and frames; a stream's may begin inside one */
+    struct adapter_counters counters;
+    void (*ended)(void *context);
+    void *context;
+    char *name; /* owned */
+};
+
+/* A frame from the peer; it must stay until receive() returns. */
+void adapter_input(struct adapter *a, uint8_t *frame, size_t size);
+
+/* What the two kinds of datagrams have in common. Bytes of a slot that shows whether a datagram is
+ * larger than any frame the peer may send. */
+size_t datagram_slot(const struct adapter *a);
+/* A datagram of size bytes (beyond the slot's if it was cut) in slot. */
+void datagram_input(struct adapter *a, uint8_t *slot, size_t size);
+/* After a failed send with errno error: false: try the next frame, the first was dropped. True:
+ * there is no point in more now; the rest was queued or dropped. */
+bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, unsigned count);
+void datagram_drain(struct adapter *a);
