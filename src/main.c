@@ -20,8 +20,8 @@
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
-    &verb_run, &verb_join, &verb_exec,  &verb_ls,     &verb_inspect, &verb_leases,
-    &verb_up, &verb_forward,  &verb_down, &verb_check, &verb_doctor, NULL,
+    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases,
+    &verb_up,  &verb_forward, &verb_down, &verb_check, &verb_doctor,  NULL,
 };
 
 static const struct role {

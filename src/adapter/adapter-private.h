@@ -15,8 +15,9 @@
 struct adapter_ops {
     /* Reads what is there, at most what room holds, and gives each frame to adapter_input(). */
     void (*receive)(struct adapter *a, uint8_t *room, size_t size);
-    /* Sends count frames, two iovecs each as in struct batch. What the socket does not take now is
-     * appended to a->pending; what it never takes is counted as dropped. */
+    /* Sends count frames, two iovecs each as in struct batch, while nothing is pending. What the
+     * socket does not take now goes to adapter_keep(); what it never takes is counted as dropped.
+     */
     void (*send)(struct adapter *a, struct iovec *iov, unsigned count);
     /* The socket says that it takes more: sends from a->pending, or gives it up. */
     void (*drain)(struct adapter *a);
@@ -31,9 +32,9 @@ struct adapter {
     unsigned mtu;
     size_t limit; /* bytes of a frame that is no super-frame */
     bool tso, checksum_offload;
-    bool over;           /* the peer or the tap is gone; the owner is told at the end of the turn */
-    struct buf rest;     /* stream: the beginning of a frame from the peer */
-    struct buf pending;  /* for the peer: prefixes and frames; a stream's may begin inside one */
+    bool over;          /* the peer or the tap is gone; the owner is told at the end of the turn */
+    struct buf rest;    /* stream: the beginning of a frame from the peer */
+    struct buf pending; /* for the peer: prefixes and frames; a stream's may begin inside one */
     struct adapter_counters counters;
     void (*ended)(void *context);
     void *context;
@@ -43,12 +44,22 @@ struct adapter {
 /* A frame from the peer; it must stay until receive() returns. */
 void adapter_input(struct adapter *a, uint8_t *frame, size_t size);
 
+/* Frames for the peer, behind those that are pending. */
+void adapter_send(struct adapter *a, struct iovec *iov, unsigned count);
+/* Appends frames, or what is left of them, to a->pending. */
+void adapter_keep(struct adapter *a, const struct iovec *iov, unsigned count);
+
 /* What the two kinds of datagrams have in common. Bytes of a slot that shows whether a datagram is
  * larger than any frame the peer may send. */
 size_t datagram_slot(const struct adapter *a);
-/* A datagram of size bytes (beyond the slot's if it was cut) in slot. */
+/* A datagram of size bytes, perhaps none. */
 void datagram_input(struct adapter *a, uint8_t *slot, size_t size);
-/* After a failed send with errno error: false: try the next frame, the first was dropped. True:
- * there is no point in more now; the rest was queued or dropped. */
+/* After a failed send: true if there is no point in more now, and the frames at iov were kept or
+ * dropped; false if only the first of them was dropped. */
 bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, unsigned count);
 void datagram_drain(struct adapter *a);
+/* The head of a frame, without the prefix. */
+static inline struct iovec datagram_bare(const struct iovec *head)
+{
+    return (struct iovec){(char *)head->iov_base + BATCH_PREFIX, head->iov_len - BATCH_PREFIX};
+}

@@ -116,8 +116,7 @@ static void head_make(struct coalesce *c)
     } else {
         frame_put16(ip + IP4_LENGTH, (uint32_t)c->total);
         frame_put_checksum(ip + IP4_CHECKSUM, 0);
-        frame_put_checksum(ip + IP4_CHECKSUM,
-                           checksum_fold(checksum_add(0, ip, all.l4 - all.l3)));
+        frame_put_checksum(ip + IP4_CHECKSUM, checksum_fold(checksum_add(0, ip, all.l4 - all.l3)));
     }
     offload_leave_checksum(c->head, &all, &c->header);
     c->header.gso_type = all.v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;

@@ -31,12 +31,12 @@ struct coalesce {
     uint8_t *first; /* its first frame, borrowed */
     struct frame at;
     enum offload_checksum checksum; /* of the first frame */
-    size_t size;       /* the first frame's payload: of all but the last */
-    size_t total;      /* of the super-frame, Ethernet header not counted */
-    uint32_t next_seq; /* of the segment that would continue it */
-    int id_step;       /* of IPv4 ids; -1: not known yet */
-    uint8_t flags;     /* of TCP, of the last segment */
-    bool closed;       /* nothing can follow */
+    size_t size;                    /* the first frame's payload: of all but the last */
+    size_t total;                   /* of the super-frame, Ethernet header not counted */
+    uint32_t next_seq;              /* of the segment that would continue it */
+    int id_step;                    /* of IPv4 ids; -1: not known yet */
+    uint8_t flags;                  /* of TCP, of the last segment */
+    bool closed;                    /* nothing can follow */
     struct virtio_net_hdr header;
     uint8_t head[COALESCE_HEAD_MAX];
     struct iovec iov[2 + COALESCE_SEGMENTS]; /* header, head, payloads */

@@ -11,7 +11,10 @@
 
 #include "adapter/adapter-private.h"
 
-enum { RECEIVE_FRAMES = 128 };
+enum {
+    RECEIVE_FRAMES = 128, /* a turn, so that other ports have theirs */
+    DRAIN_FRAMES = 64,
+};
 
 size_t datagram_slot(const struct adapter *a)
 {
@@ -24,25 +27,20 @@ void datagram_input(struct adapter *a, uint8_t *slot, size_t size)
         adapter_input(a, slot, size);
 }
 
-static bool receive_failed(struct adapter *a)
-{
-    a->over = errno != EAGAIN && errno != EINTR;
-    return true;
-}
-
 static void datagram_receive(struct adapter *a, uint8_t *room, size_t size)
 {
     size_t slot = datagram_slot(a);
 
     for (int i = 0; i < RECEIVE_FRAMES && size >= slot; i++) {
         ssize_t got = recv(a->peer, room, slot, MSG_DONTWAIT);
-        size_t used = got < 0 ? 0 : (size_t)got;
 
-        if (got < 0 && receive_failed(a))
+        if (got < 0) {
+            a->over = errno != EAGAIN && errno != EINTR;
             return;
-        datagram_input(a, room, used);
-        room += used;
-        size -= used;
+        }
+        datagram_input(a, room, (size_t)got);
+        room += got;
+        size -= (size_t)got;
     }
 }
 
@@ -51,8 +49,7 @@ bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, uns
     switch (error) {
     case EAGAIN:
     case EINTR:
-        for (unsigned i = 0; i < 2 * count; i++)
-            buf_append(&a->pending, iov[i].iov_base, iov[i].iov_len);
+        adapter_keep(a, iov, count);
         return true;
     case ECONNREFUSED:
     case ECONNRESET:
@@ -67,23 +64,47 @@ bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, uns
     }
 }
 
-/* A frame as a datagram: without the prefix. */
-static struct msghdr message_of(struct iovec *iov, struct iovec *storage)
+/* The frames in data, as many as iov has room for. */
+static unsigned frames_list(const struct buf *data, size_t *at, struct iovec *iov, unsigned room)
 {
-    storage[0] = (struct iovec){(char *)iov[0].iov_base + BATCH_PREFIX,
-                                iov[0].iov_len - BATCH_PREFIX};
-    storage[1] = iov[1];
-    return (struct msghdr){.msg_iov = storage, .msg_iovlen = iov[1].iov_len > 0 ? 2 : 1};
+    unsigned count = 0;
+
+    for (; count < room && *at < data->size; count++) {
+        uint8_t *frame = (uint8_t *)data->data + *at;
+
+        iov[2 * count] = (struct iovec){frame, BATCH_PREFIX + frame_get32(frame)};
+        iov[2 * count + 1] = (struct iovec){0};
+        *at += iov[2 * count].iov_len;
+    }
+    return count;
+}
+
+void datagram_drain(struct adapter *a)
+{
+    OWN(buf) struct buf held = a->pending;
+    struct iovec iov[2 * DRAIN_FRAMES];
+    unsigned count, frames = 0;
+
+    a->pending = BUF_NULL;
+    for (size_t at = 0; (count = frames_list(&held, &at, iov, DRAIN_FRAMES)) > 0; frames += count)
+        adapter_send(a, iov, count);
+    if (a->pending.size == held.size) {
+        a->counters.out_dropped += frames;
+        buf_done(&a->pending);
+    }
 }
 
 static void datagram_send(struct adapter *a, struct iovec *iov, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct iovec storage[2];
-        struct msghdr message = message_of(iov + (size_t)2 * i, storage);
+        struct iovec *frame = iov + (size_t)2 * i;
+        struct iovec bare[2] = {datagram_bare(frame), frame[1]};
+        struct msghdr message = {.msg_iov = bare, .msg_iovlen = 2};
 
         if (sendmsg(a->peer, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-            datagram_stopped(a, errno, iov + (size_t)2 * i, count - i))
+            datagram_stopped(a, errno, frame, count - i))
             return;
     }
 }
+
+const struct adapter_ops datagram_ops = {datagram_receive, datagram_send, datagram_drain};

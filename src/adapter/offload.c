@@ -8,10 +8,10 @@ enum offload_checksum offload_checksum(const uint8_t *data, const struct frame *
                                        bool may_be_partial)
 {
     uint32_t pseudo = frame_pseudo(data, frame);
-    uint16_t field;
+    uint16_t field, partial = (uint16_t)~checksum_fold(pseudo);
 
     memcpy(&field, data + frame_checksum_at(frame), sizeof(field));
-    if (may_be_partial && field == (uint16_t)~checksum_fold(pseudo))
+    if (may_be_partial && field == partial)
         return OFFLOAD_PARTIAL;
     if (field == 0 && frame->protocol == IPPROTO_UDP && !frame->v6)
         return OFFLOAD_NONE;

@@ -45,8 +45,8 @@ static void stream_receive(struct adapter *a, uint8_t *room, size_t size)
     rest_keep(a, room + used, have - (size_t)used);
 }
 
-/* Returns the bytes that were taken: 0 when there is no room now. Negative errno when the peer takes
- * nothing any more; that it is gone is for receive() to see. */
+/* Returns the bytes that were taken: 0 when there is no room now. Negative errno when the peer
+ * takes nothing any more; that it is gone is for receive() to see. */
 static ssize_t stream_write(struct adapter *a, struct iovec *iov, size_t count)
 {
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
@@ -59,18 +59,20 @@ static ssize_t stream_write(struct adapter *a, struct iovec *iov, size_t count)
 
 static void stream_send(struct adapter *a, struct iovec *iov, unsigned count)
 {
-    ssize_t sent = a->pending.size > 0 ? 0 : stream_write(a, iov, (size_t)2 * count);
+    ssize_t sent = stream_write(a, iov, (size_t)2 * count);
 
     if (sent < 0) {
         a->counters.out_dropped += count;
         return;
     }
-    for (unsigned i = 0; i < 2 * count; i++) {
+    for (unsigned i = 0; i < 2 * count && sent > 0; i++) {
         size_t taken = (size_t)sent < iov[i].iov_len ? (size_t)sent : iov[i].iov_len;
 
         sent -= (ssize_t)taken;
-        buf_append(&a->pending, (char *)iov[i].iov_base + taken, iov[i].iov_len - taken);
+        iov[i].iov_base = (char *)iov[i].iov_base + taken;
+        iov[i].iov_len -= taken;
     }
+    adapter_keep(a, iov, count);
 }
 
 static void stream_drain(struct adapter *a)

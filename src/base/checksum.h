@@ -22,8 +22,8 @@ static inline uint64_t checksum_bulk(const uint8_t *bytes, size_t blocks)
         checksum_lanes v[4];
 
         memcpy(v, bytes, sizeof(v));
-        low += (v[0] & UINT32_MAX) + (v[1] & UINT32_MAX) + (v[2] & UINT32_MAX) +
-               (v[3] & UINT32_MAX);
+        low +=
+            (v[0] & UINT32_MAX) + (v[1] & UINT32_MAX) + (v[2] & UINT32_MAX) + (v[3] & UINT32_MAX);
         high += (v[0] >> 32) + (v[1] >> 32) + (v[2] >> 32) + (v[3] >> 32);
     }
     return low[0] + low[1] + high[0] + high[1];

@@ -9,7 +9,8 @@
 #include "base/own.h"
 #include "base/paths.h"
 
-int program_find(const char *name, const char *variable, char *path, struct error *error)
+int program_find(const char *name, const char *variable, const char *cure, char *path,
+                 struct error *error)
 {
     const char *given = getenv(variable), *search = getenv("PATH");
     OWN(mem) char *list = alloc_printf("%s:/usr/sbin:/sbin:/usr/local/sbin", search ? search : "");
@@ -17,14 +18,18 @@ int program_find(const char *name, const char *variable, char *path, struct erro
 
     if (given && *given) {
         snprintf(path, PATHS_MAX, "%s", given);
-        return access(path, X_OK) == 0 ? 0
-                                       : error_set(error, -ENOENT, ERROR_UNAVAILABLE,
-                                                   "%s (%s) can't be run", given, variable);
+        if (access(path, X_OK) == 0)
+            return 0;
+        error_set(error, -ENOENT, ERROR_UNAVAILABLE, "%s (%s) can't be run", given, variable);
+        error_hint(error, "correct %s, or unset it", variable);
+        return -ENOENT;
     }
     while ((directory = strsep(&rest, ":"))) {
         snprintf(path, PATHS_MAX, "%s/%s", directory, name);
         if (*directory && access(path, X_OK) == 0)
             return 0;
     }
-    return error_set(error, -ENOENT, ERROR_UNAVAILABLE, "the program %s is not there", name);
+    error_set(error, -ENOENT, ERROR_UNAVAILABLE, "the program %s is not there", name);
+    error_hint(error, "%s", cure);
+    return -ENOENT;
 }

@@ -5,5 +5,7 @@
 #include "base/error.h"
 
 /* $variable if it is set; else the first of $PATH and the sbin directories (which ordinary users
- * often lack in PATH) that has it. path: PATHS_MAX bytes. -ENOENT with a message, not a cure. */
-int program_find(const char *name, const char *variable, char *path, struct error *error);
+ * often lack in PATH) that has it. path: PATHS_MAX bytes. -ENOENT with a message; cure is its hint
+ * when the program is nowhere. */
+int program_find(const char *name, const char *variable, const char *cure, char *path,
+                 struct error *error);

@@ -13,6 +13,7 @@
 #include "network/address.h"
 #include "network/leases.h"
 #include "network/port.h"
+#include "network/rules.h"
 
 /* One request that waits for a holder's answer. */
 struct asked {
@@ -265,6 +266,9 @@ static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, b
                       const struct error *error)
 {
     struct asked *asked = context;
+    const struct spec *spec = network_spec(asked->network);
+    OWN(mem) char *rules = NULL;
+    struct plan plan;
     struct error own;
     json_t *leases = NULL;
 
@@ -275,10 +279,12 @@ static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, b
         answer_error(asked, error);
         return;
     }
+    plan_make(spec, &plan);
+    rules = rules_text(spec, &plan);
     call_reply(asked->call,
-               json_pack("{so sO so}", "network",
-                         network_to_json(reply, network_spec(asked->network), leases), "services",
-                         json_object_get(reply, "services"), "leases", leases),
+               json_pack("{so sO ss so}", "network", network_to_json(reply, spec, leases),
+                         "services", json_object_get(reply, "services"), "rules", rules, "leases",
+                         leases),
                NULL, 0);
     asked_free(asked);
 }
@@ -447,8 +453,8 @@ static void forward_ask(struct call *call, const char *method)
     json_t *forwards = json_object_get(call_parameters(call), "forwards");
 
     if (network)
-        ask(call, network, method, forwards ? json_pack("{sO}", "forwards", forwards) : NULL,
-            false, passed_on);
+        ask(call, network, method, forwards ? json_pack("{sO}", "forwards", forwards) : NULL, false,
+            passed_on);
 }
 
 static void call_forward_add(struct call *call)

@@ -102,12 +102,11 @@ static int check_tproxy(struct error *error)
 static int check_dnsmasq(struct error *error)
 {
     char path[PATHS_MAX];
-    int r = program_find("dnsmasq", "VMLAN_DNSMASQ", path, error);
 
-    if (r < 0)
-        error_hint(error, "install it; Debian, Ubuntu: apt-get install dnsmasq-base; Fedora: dnf "
-                          "install dnsmasq");
-    return r;
+    return program_find("dnsmasq", "VMLAN_DNSMASQ",
+                        "install it; Debian, Ubuntu: apt-get install dnsmasq-base; Fedora: dnf "
+                        "install dnsmasq",
+                        path, error);
 }
 
 static int check_configuration(struct error *error)

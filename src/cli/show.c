@@ -88,6 +88,7 @@ const struct verb verb_ls = {
 /* --- inspect --- */
 
 static const struct verb_option inspect_options[] = {
+    {"rules", 0, NULL, "print only the nftables rules inside the network"},
     {"services", 0, NULL, "print only the configuration of the DHCP and DNS service"},
     {0},
 };
@@ -99,10 +100,12 @@ static int inspect(struct cli *cli)
     if (session_ask(cli, "Inspect", json_pack("{ss}", "network", cli->arguments[0]), &reply, NULL) <
         0)
         return 1;
-    if (cli_option(cli, "services"))
-        fputs(json_string_value(json_object_get(reply, "services")), stdout);
-    else
-        session_print_json(reply);
+    for (const struct verb_option *option = inspect_options; option->name; option++)
+        if (cli_option(cli, option->name)) {
+            fputs(json_string_value(json_object_get(reply, option->name)), stdout);
+            return 0;
+        }
+    session_print_json(reply);
     return 0;
 }
 

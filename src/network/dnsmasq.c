@@ -20,12 +20,10 @@ enum { AGAIN_FIRST_MS = 50, AGAIN_MAX_MS = 5000, STEADY_MS = 10000 };
 
 int dnsmasq_find(char *path, struct error *error)
 {
-    int r = program_find("dnsmasq", "VMLAN_DNSMASQ", path, error);
-
-    if (r < 0)
-        error_hint(error, "install it (Debian, Ubuntu: apt-get install dnsmasq-base), or set dhcp, "
-                          "dnsProxy and routerAdvertisement of the network to false");
-    return r;
+    return program_find("dnsmasq", "VMLAN_DNSMASQ",
+                        "install it (Debian, Ubuntu: apt-get install dnsmasq-base), or set dhcp, "
+                        "dnsProxy and routerAdvertisement of the network to false",
+                        path, error);
 }
 
 /* Runs between fork and exec: keeps the rights that dnsmasq needs and no others. It is root of a

@@ -73,21 +73,22 @@ static void chain_guest(struct buf *out, const struct family *f, unsigned count)
     buf_printf(out, "    }\n");
 }
 
-static void chain_gateway(struct buf *out)
+static void chain_gateway(struct buf *out, bool dns)
 {
     buf_printf(out,
                "    chain gateway {\n"
                "        # What listens at the host's seat (DNS, vmlan exec) comes first.\n"
                "        meta l4proto { tcp, udp } socket wildcard 0 accept\n"
                "        meta l4proto { tcp, udp } socket wildcard 1 accept\n"
-               "        # DHCP is broadcast or has no socket bound to the address.\n"
-               "        udp dport { 67, 547 } accept\n"
+               "        # DHCP has no socket bound to the address; DNS has none while its server\n"
+               "        # starts again, and is then refused rather than asked of the host.\n"
+               "        meta l4proto { tcp, udp } th dport { %s67, 547 } accept\n"
                "        meta l4proto { tcp, udp } jump egress\n"
                "        meta l4proto tcp jump out\n"
                "        # The rest of the host: by the TUN device, as what leaves the network.\n"
                "        meta l4proto udp meta mark set %u accept\n"
                "        accept\n    }\n",
-               RULES_MARK_OUT);
+               dns ? "53, " : "", RULES_MARK_OUT);
 }
 
 static void egress_rule(struct buf *out, const struct spec_egress_entry *entry, const char *verdict)
@@ -160,7 +161,7 @@ char *rules_text(const struct spec *spec, const struct plan *plan)
     if (count) {
         chain_prerouting(&out, f, count);
         chain_guest(&out, f, count);
-        chain_gateway(&out);
+        chain_gateway(&out, spec->dns_proxy);
         chain_egress(&out, &spec->egress);
         chain_out(&out, f, count);
     }

@@ -201,7 +201,7 @@ static void nothing(void)
 
 int main(void)
 {
-    if (program_find("dnsmasq", "VMLAN_DNSMASQ", dnsmasq, NULL) < 0)
+    if (program_find("dnsmasq", "VMLAN_DNSMASQ", "", dnsmasq, NULL) < 0)
         tests[2] = (struct test){"dnsmasq asks dnsmasq # SKIP there is no dnsmasq", nothing};
     return relay_test_main(tests, ARRAY_SIZE(tests));
 }

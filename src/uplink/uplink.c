@@ -43,8 +43,7 @@ static int parts_start(struct uplink *uplink)
     if (r >= 0 && fds->tun >= 0)
         r = tun_new(uplink, &uplink->tun);
     if (r >= 0 && fds->dns_udp >= 0)
-        r = dns_new(uplink->loop, uplink->config.network, fds->dns_udp, fds->dns_tcp,
-                    &uplink->dns);
+        r = dns_new(uplink->loop, uplink->config.network, fds->dns_udp, fds->dns_tcp, &uplink->dns);
     return r;
 }
 

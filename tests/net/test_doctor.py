@@ -77,15 +77,24 @@ def test_tap_is_not_needed_to_join(site):
 
 
 def test_dnsmasq_is_missing(site):
-    site.env["VMLAN_DNSMASQ"] = "/nonexistent"
-    reason = "/nonexistent (VMLAN_DNSMASQ) can't be run"
-    assert bad(site.vmlan("doctor", "--json", check=False)) == {"dnsmasq": (
-        reason, "install it; Debian, Ubuntu: apt-get install dnsmasq-base; Fedora: dnf install "
-                "dnsmasq")}
-    done = site.vmlan("run", "shared", "--", "true", check=False)
+    done = broken(site, "mount -t tmpfs none /usr/sbin", "doctor", "--json")
+    assert bad(done) == {"dnsmasq": (
+        "the program dnsmasq is not there",
+        "install it; Debian, Ubuntu: apt-get install dnsmasq-base; Fedora: dnf install dnsmasq")}
+    done = broken(site, "mount -t tmpfs none /usr/sbin", "run", "shared", "--", "true")
     assert (done.returncode, done.stderr) == (
-        1, f"vmlan run: {reason}; install it (Debian, Ubuntu: apt-get install dnsmasq-base), or "
-           "set dhcp, dnsProxy and routerAdvertisement of the network to false\n")
+        1, "vmlan run: the program dnsmasq is not there; install it (Debian, Ubuntu: apt-get "
+           "install dnsmasq-base), or set dhcp, dnsProxy and routerAdvertisement of the network "
+           "to false\n")
+    assert running(site) == []
+
+
+def test_dnsmasq_given_is_missing(site):
+    site.env["VMLAN_DNSMASQ"] = "/nonexistent"
+    reason, cure = "/nonexistent (VMLAN_DNSMASQ) can't be run", "correct VMLAN_DNSMASQ, or unset it"
+    assert bad(site.vmlan("doctor", "--json", check=False)) == {"dnsmasq": (reason, cure)}
+    done = site.vmlan("run", "shared", "--", "true", check=False)
+    assert (done.returncode, done.stderr) == (1, f"vmlan run: {reason}; {cure}\n")
     assert running(site) == []
 
 

@@ -33,7 +33,7 @@ def vhost(told, name="vhostfd"):
 
 
 @pytest.mark.sanitized
-@pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-system-aarch64", "qemu-kvm", "kvm"])
+@pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-system-arm", "qemu-kvm", "kvm"])
 def test_qemu(called, program):
     got, told = called(program, "-m", "256", "-nodefaults")
     assert got == ["-m", "256", "-nodefaults",

@@ -152,7 +152,8 @@ def test_without_dns_proxy_no_name_is_served(site):
 
 
 @pytest.mark.parametrize("subnet, gateway", [
-    ("10.59.0.0/16", "10.59.0.1"), ("10.60.0.128/25", "10.60.0.129"), ("10.61.1.8/29", "10.61.1.9")])
+    ("10.59.0.0/16", "10.59.0.1"), ("10.60.0.128/25", "10.60.0.129"),
+    ("10.61.1.8/29", "10.61.1.9")])
 def test_subnets_of_other_sizes(site, subnet, gateway):
     site.config(f"vmnet:\n  lan: {{subnet: {subnet}}}\n")
     alice = Seat(site, "lan", name="alice")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vmlan run: a command with ports of its own, told of them by descriptors, words and environment."""
+"""vmlan run: a command with ports of its own, told of them by descriptors, words, environment."""
 
 import hashlib
 import os
@@ -63,8 +63,8 @@ def test_command_that_cannot_run(site, command, status, why):
 @pytest.mark.parametrize("words, count", [
     (["shared"], 1), (["-n", "shared,queues=4"], 4), (["-n", "shared,queues=2", "-n", "host"], 3)])
 def test_command_inherits_the_taps_and_nothing_else(site, words, count):
-    done = site.vmlan("run", *words, "--", "sh", "-c", "ls -l /proc/$$/fd; grep -e SigBlk -e SigIgn "
-                      "/proc/self/status; echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '")
+    done = site.vmlan("run", *words, "--", "sh", "-c", "ls -l /proc/$$/fd; grep -e SigBlk -e "
+                      "SigIgn /proc/self/status; echo - $VMLAN_FDS:$VMLAN_FDS1 | tr : ' '")
     lines = [line.split() for line in done.stdout.splitlines()]
     fds = {line[-3]: line[-1] for line in lines if "->" in line}
     told = lines[-1][1:]
@@ -83,7 +83,7 @@ def test_queues_are_taps_of_one_port(site, queues):
     source = ("import fcntl, os, struct\n"
               "for fd in os.environ['VMLAN_FDS'].split(':'):\n"
               f"    got = fcntl.ioctl(int(fd), {TUNGETIFF}, bytes(40))\n"
-              "    print(got[:16].rstrip(bytes(1)).decode(), struct.unpack_from('H', got, 16)[0])\n")
+              "    print(got[:16].strip(bytes(1)).decode(), struct.unpack_from('H', got, 16)[0])\n")
     lines = one_line(site, "-n", f"shared,queues={queues}", "--", "python3", "-c",
                      source).splitlines()
     assert len(lines) == queues
@@ -260,8 +260,8 @@ def test_instance_and_n_together(site):
 
 @pytest.mark.parametrize("text, message", [
     ("networks:\n- vmnet: shared\n  lima: bridged\n",
-     ":3:3: networks[0].lima: excludes vmnet, which is set too; keep one of lima, socket, vzNAT and "
-     "vmnet"),
+     ":3:3: networks[0].lima: excludes vmnet, which is set too; keep one of lima, socket, vzNAT "
+     "and vmnet"),
     ("networks:\n- socket: /x\n  vmnet: shared\n",
      ":3:3: networks[0].vmnet: excludes socket, which is set too; keep one of lima, socket, vzNAT "
      "and vmnet"),
@@ -281,7 +281,8 @@ def test_instance_that_is_wrong(site, text, message):
     assert (done.returncode, done.stdout) == (1, "")
     if message:
         assert done.stderr == f"vmlan run: {path}{message}\n"
-    assert re.fullmatch(rf"vmlan run: {re.escape(str(path))}:\d+:\d+: [^\n]+; [^\n]+\n", done.stderr)
+    place = re.escape(str(path)) + r":\d+:\d+"
+    assert re.fullmatch(rf"vmlan run: {place}: [^\n]+; [^\n]+\n", done.stderr)
 
 
 def test_instance_without_vmnet(site):

@@ -77,14 +77,16 @@ MEANING = [
      "vmlan leases: --timeout x: not a number of seconds up to 86400"),
     ("--config /nonexistent up shared",
      "vmlan up: /nonexistent: can't be read: No such file or directory; check the path"),
-    ("check /nonexistent", "/nonexistent: can't be read: No such file or directory; check the path"),
+    ("check /nonexistent",
+     "/nonexistent: can't be read: No such file or directory; check the path"),
 ]
 
 # Status 1: what the broker says. A broker starts for these.
 ASKED = [
     ("inspect nosuch", "vmlan inspect: network nosuch is not running; vmlan ls shows which are; "
                        "vmlan up nosuch starts it"),
-    ("inspect A!", f'vmlan inspect: Inspect.network: "A!" can\'t be the name of a network; {NAMES}'),
+    ("inspect A!",
+     f'vmlan inspect: Inspect.network: "A!" can\'t be the name of a network; {NAMES}'),
     ("leases A!", f'vmlan leases: Leases.network: "A!" can\'t be the name of a network; {NAMES}'),
     ("run -n shared,mac=zz -- true", 'vmlan run: Attach.mac: "zz" is not a MAC address; write '
                                      "six bytes such as 52:54:00:12:34:56"),
