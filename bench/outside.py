@@ -14,7 +14,7 @@ import subprocess
 
 import lib
 import stage
-from wiring import LISTENS, MTU, Ends, congestion_control, reading
+from wiring import MTU, Ends, congestion_control, reading
 
 CONTROLS = ("cubic", "bbr")
 CRR_PORT = 5300
@@ -73,9 +73,7 @@ class Host(Ends):
         self.stack.callback(self.site.close)
         self.end(*self.user.prefix).serve()
         self.crr = tool(self.user, self.bench.root, "crr")
-        server = self.end(*self.user.prefix)
-        server.send(f"exec {self.crr} -s {self.ADDRESS} {CRR_PORT}")
-        server.wait_line(LISTENS)
+        self.end(*self.user.prefix).become(f"{self.crr} -s {self.ADDRESS} {CRR_PORT}")
 
     def control(self, control):
         """All of the host's TCP to and from its servers is by this congestion control from now on.

@@ -8,6 +8,8 @@ import json
 import re
 import socket
 import subprocess
+import threading
+from collections import deque
 
 import stage
 from guest import GuestError
@@ -40,6 +42,7 @@ class End:
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         **options)
         self.lines = []
+        self.reader = None
 
     @property
     def pid(self):
@@ -66,10 +69,18 @@ class End:
         assert status == "0", f"{command}: status {status}:\n{output}"
         return output
 
+    def become(self, server):
+        """Turns this end into a server that says when it listens. What else it says nobody reads,
+        but it must not fill the pipe.
+        """
+        self.send(f"exec {server}")
+        self.wait_line(LISTENS)
+        self.reader = threading.Thread(target=lambda: deque(self.process.stdout, maxlen=0))
+        self.reader.start()
+
     def serve(self):
         """Turns this end into an iperf3 server."""
-        self.send("exec iperf3 -s --forceflush")
-        self.wait_line(LISTENS)
+        self.become("iperf3 -s --forceflush")
 
     def measure(self, server, seconds):
         words = f"iperf3 -J -c {server} -t {seconds} -C {congestion_control()}"
@@ -78,6 +89,8 @@ class End:
     def close(self):
         self.process.terminate()  # vmlan join passes it on
         self.process.wait()
+        if self.reader:
+            self.reader.join()
         self.process.stdin.close()
         self.process.stdout.close()
 
