@@ -162,7 +162,7 @@ static void attached(void *context, json_t *reply, int *fds, size_t fd_count, bo
 static void call_attach(struct call *call)
 {
     json_t *parameters = call_parameters(call), *port, *queues = given(parameters, "queues");
-    static const char *const passed[] = {"name", "mac", "ip"};
+    static const char *const passed[] = {"name", "mac", "ip", "tso", "checksumOffload"};
     struct network *network;
     struct port wanted;
     struct error error;
@@ -258,6 +258,8 @@ static json_t *network_to_json(const json_t *described, const struct spec *spec,
     json_array_foreach(ports, index, port) {
         json_object_set_new(port, "addresses", addresses_of(leases, text_of(port, "mac", "")));
         json_object_del(port, "ip");
+        json_object_del(port, "tso");
+        json_object_del(port, "checksumOffload");
     }
     return json;
 }

@@ -76,29 +76,72 @@ static const char *qemu_device(char *const *command)
     return machine && strncmp(machine, "microvm", 7) == 0 ? "virtio-net-device" : "virtio-net-pci";
 }
 
-static void qemu_nic(struct arguments *arguments, char *const *command, const struct nic *nic,
-                     int index)
+/* Several queues, and an MTU that is not Ethernet's, must be said to the device too. */
+static void qemu_device_extra(const struct nic *nic, const char *device, char *extra, size_t size)
+{
+    json_int_t mtu = json_integer_value(json_object_get(nic->reply, "mtu"));
+    unsigned queues = nic_fd_count(nic, "fds");
+
+    extra[0] = '\0';
+    if (queues > 1 && strcmp(device, "virtio-net-pci") == 0)
+        /* two vectors a queue, configuration and control: virtio 1.2, 5.1.2 */
+        snprintf(extra, size, ",mq=on,vectors=%u", 2 * queues + 2);
+    else if (queues > 1)
+        snprintf(extra, size, ",mq=on");
+    if (mtu != 1500)
+        snprintf(extra + strlen(extra), size - strlen(extra), ",host_mtu=%d", (int)mtu);
+}
+
+static void qemu_tap(struct arguments *arguments, const struct nic *nic, int index)
 {
     unsigned queues = nic_fd_count(nic, "fds"), vhosts = nic_fd_count(nic, "vhostFds");
-    json_int_t mtu = json_integer_value(json_object_get(nic->reply, "mtu"));
-    char fds[256], vhost[256], extra[128] = "";
-    const char *device = qemu_device(command);
+    char fds[256], vhost[256];
 
     nic_fds_text(nic, "fds", fds, sizeof(fds));
     nic_fds_text(nic, "vhostFds", vhost, sizeof(vhost));
-    if (queues > 1) /* two vectors a queue, configuration and control: virtio 1.2, 5.1.2 */
-        snprintf(extra, sizeof(extra), ",mq=on");
-    if (queues > 1 && strcmp(device, "virtio-net-pci") == 0)
-        snprintf(extra, sizeof(extra), ",mq=on,vectors=%u", 2 * queues + 2);
-    if (mtu != 1500)
-        snprintf(extra + strlen(extra), sizeof(extra) - strlen(extra), ",host_mtu=%d", (int)mtu);
-    arguments_add(arguments, "-netdev");
     arguments_add(arguments, "tap,id=vmlan%d,%s=%s%s%s%s", index, queues > 1 ? "fds" : "fd", fds,
                   vhosts ? ",vhost=on," : "",
                   vhosts > 1 ? "vhostfds="
                   : vhosts   ? "vhostfd="
                              : "",
                   vhost);
+}
+
+/* How QEMU is told of a socket; "socket" is the old way, for any QEMU: qapi/net.json. */
+static const struct {
+    const char *asked, *kind, *fd;
+} qemu_sockets[] = {
+    {"stream", "stream", "addr.type=fd,addr.str"},
+    {"socket", "socket", "fd"},
+    {"datagram", "dgram", "local.type=fd,local.str"},
+    {"dgram", "dgram", "local.type=fd,local.str"},
+    {"datagram_next", "dgram", "local.type=fd,local.str"},
+    {"dgram_next", "dgram", "local.type=fd,local.str"},
+};
+
+static void qemu_netdev(struct arguments *arguments, const struct nic *nic, int index)
+{
+    char fd[256];
+
+    nic_fds_text(nic, "fds", fd, sizeof(fd));
+    for (size_t i = 0; nic->backend && i < ARRAY_SIZE(qemu_sockets); i++)
+        if (strcmp(nic->backend, qemu_sockets[i].asked) == 0) {
+            arguments_add(arguments, "%s,id=vmlan%d,%s=%s", qemu_sockets[i].kind, index,
+                          qemu_sockets[i].fd, fd);
+            return;
+        }
+    qemu_tap(arguments, nic, index);
+}
+
+static void qemu_nic(struct arguments *arguments, char *const *command, const struct nic *nic,
+                     int index)
+{
+    const char *device = qemu_device(command);
+    char extra[128];
+
+    qemu_device_extra(nic, device, extra, sizeof(extra));
+    arguments_add(arguments, "-netdev");
+    qemu_netdev(arguments, nic, index);
     arguments_add(arguments, "-device");
     arguments_add(arguments, "%s,netdev=vmlan%d,mac=%s%s", device, index, nic_text(nic, "mac"),
                   extra);

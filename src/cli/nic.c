@@ -146,6 +146,20 @@ static void mac_derive(const struct nic *nic, const char *identity, int index, i
     mac_text(mac, text);
 }
 
+/* The words people use for backends, QEMU's among them, and the protocol's. */
+static const char *backend_asked(const char *backend)
+{
+    static const char *const words[][2] = {{"tap_next", "tap"},
+                                           {"socket", "stream"},
+                                           {"dgram", "datagram"},
+                                           {"dgram_next", "datagram_next"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strcmp(backend, words[i][0]) == 0)
+            return words[i][1];
+    return backend;
+}
+
 static json_t *attach_parameters(const struct nic *nic, const char *mac, json_t *configuration)
 {
     json_t *parameters = json_pack("{ss ss sI}", "network", nic->network, "mac", mac, "queues",
@@ -154,7 +168,7 @@ static json_t *attach_parameters(const struct nic *nic, const char *mac, json_t 
     if (configuration)
         json_object_set(parameters, "configuration", configuration);
     if (nic->backend)
-        json_object_set_new(parameters, "backend", json_string(nic->backend));
+        json_object_set_new(parameters, "backend", json_string(backend_asked(nic->backend)));
     if (nic->ip)
         json_object_set_new(parameters, "ip", json_string(nic->ip));
     if (nic->name)

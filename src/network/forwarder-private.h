@@ -16,6 +16,8 @@ struct forwarder {
     struct sockaddr_un address; /* of the holder */
     struct conn *holder;        /* NULL: gone for now */
     struct conn *watching;      /* to it too: tells of forwards; NULL: not now */
+    struct conn *cabling;       /* to it too: hands over cables; NULL: not now */
+    struct list cables;         /* struct cable, forwarder-cables.c */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     struct uplink *uplink; /* NULL until the holder gave what it needs, */
@@ -32,3 +34,7 @@ int forwarder_connect(struct forwarder *forwarder, conn_closed_fn *closed, struc
 int forwarder_forwards_start(struct forwarder *forwarder, struct error *error);
 /* Asks a holder, also each new one, for the list and follows it. */
 void forwarder_forwards_watch(struct forwarder *forwarder);
+
+/* Gives a holder back what it may not know of, and asks it for what there is beyond. */
+void forwarder_cables_follow(struct forwarder *forwarder);
+void forwarder_cables_done(struct forwarder *forwarder);

@@ -117,6 +117,7 @@ static void holder_follow(struct forwarder *forwarder)
 {
     stock_set_holder(&forwarder->stock, forwarder->holder);
     forwarder_forwards_watch(forwarder);
+    forwarder_cables_follow(forwarder);
     if (forwarder->route6_known)
         route6_tell(forwarder);
 }
@@ -222,6 +223,7 @@ static int forwarder_init(struct forwarder *forwarder, const char *name, struct 
     int r;
 
     *forwarder = (struct forwarder){0};
+    list_init(&forwarder->cables);
     r = spec_check_name(name, error);
     if (r >= 0)
         r = paths_socket(&forwarder->address, error, "net/%s/holder.sock", name);
@@ -244,6 +246,7 @@ static void forwarder_done(struct forwarder *forwarder)
 {
     conn_free(forwarder->holder);
     conn_free(forwarder->watching);
+    forwarder_cables_done(forwarder);
     forwards_free(forwarder->forwards);
     stock_done(&forwarder->stock);
     route6_free(forwarder->route6);

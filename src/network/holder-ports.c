@@ -236,12 +236,11 @@ void holder_drop_waiting(struct holder *holder)
 static void port_add(struct call *call, bool patient)
 {
     struct holder *holder = holder_of(call);
-    struct port *port = alloc_new(struct port);
+    struct port *port = port_new();
     OWN(port_fds) struct port_fds fds = {0};
     struct error error = {0};
     int r = -EAGAIN;
 
-    list_init(&port->link);
     if (!holder->started || holder->ended)
         error_set(&error, r, ERROR_FAILED, "the network is not running");
     else
@@ -249,7 +248,7 @@ static void port_add(struct call *call, bool patient)
     if (r >= 0)
         r = port_make(holder, port, &fds, &error);
     if (r < 0) {
-        free(port);
+        port_free(port);
         if (r == -EADDRINUSE && patient && port_is_leaving(holder))
             port_wait(holder, call);
         else
@@ -258,6 +257,8 @@ static void port_add(struct call *call, bool patient)
     }
     list_append(&holder->ports, &port->link);
     holder_consider(holder);
+    holder_hand_cables(holder);
+    holder_want_forwarder(holder);
     log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
              port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
              (int)port->pid);

@@ -35,6 +35,7 @@ struct holder {
 
     bool route6;            /* the host has a way out over IPv6 */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
+    struct call *cabling;   /* the forwarder\'s NextCable that waits; NULL: none */
     struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
     struct timer wanted;    /* until then an old forwarder may come back */
     int monitor;            /* owned; tells of links */
@@ -89,6 +90,14 @@ void holder_call_forward_list(struct call *call);
 void holder_call_forwards_watch(struct call *call);
 void holder_call_forwards_applied(struct call *call);
 void holder_call_sockets(struct call *call);
+
+/* holder-cables.c */
+void holder_hand_cables(struct holder *holder);
+void holder_forget_forwarder(struct holder *holder);
+bool holder_has_cables(const struct holder *holder);
+void holder_call_next_cable(struct call *call);
+void holder_call_cable_ended(struct call *call);
+void holder_call_cable_kept(struct call *call);
 
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

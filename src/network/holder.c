@@ -111,7 +111,7 @@ static void port_gone(struct holder *holder, struct port *port)
              port->name);
     list_remove(&port->link);
     holder_unreserve(holder, port);
-    free(port);
+    port_free(port);
     holder_retry(holder);
     holder_consider(holder);
 }
@@ -288,7 +288,7 @@ void holder_want_forwarder(struct holder *holder)
 {
     bool needed =
         (holder->spec.mode == SPEC_SHARED && (holder->spec.nat44 || holder->spec.nat66)) ||
-        json_array_size(holder->forwards) > 0;
+        json_array_size(holder->forwards) > 0 || holder_has_cables(holder);
 
     if (!holder->started || holder->ended || holder->forwarder || !holder->wanting || !needed ||
         timer_is_set(&holder->wanted))
@@ -365,7 +365,7 @@ static void peer_closed(struct conn *conn, int error)
         if (each->conn == conn)
             peer = each;
     if (holder->forwarder == conn)
-        holder->forwarder = NULL;
+        holder_forget_forwarder(holder);
     peer_free(peer);
     holder_want_forwarder(holder);
     if (!holder->started && list_empty(&holder->peers))
@@ -459,6 +459,8 @@ static void holder_done(struct holder *holder)
     holder_forwards_done(holder);
     if (holder->wanting)
         call_drop(holder->wanting);
+    if (holder->cabling)
+        call_drop(holder->cabling);
     list_each(peer, &holder->peers, link)
         peer_free(peer);
     list_each(seat, &holder->seats, link) {
@@ -467,7 +469,7 @@ static void holder_done(struct holder *holder)
         free(seat);
     }
     list_each(port, &holder->ports, link)
-        free(port);
+        port_free(port);
     dnsmasq_stop(&holder->dnsmasq);
     segment_done(&holder->segment);
     source_remove(&holder->monitoring);

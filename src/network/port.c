@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
@@ -14,9 +15,38 @@
 #include "config/spec.h"
 
 static const char *const backend_names[] = {
-    [PORT_TAP] = "tap",
-    [PORT_NAMESPACE] = "namespace",
+    [PORT_TAP] = "tap",           [PORT_NAMESPACE] = "namespace",         [PORT_STREAM] = "stream",
+    [PORT_DATAGRAM] = "datagram", [PORT_DATAGRAM_NEXT] = "datagram_next",
 };
+
+/* A sender's buffer holds about two batches of an adapter; more did not make it faster. */
+enum { SOCKET_BUFFER = 1024 * 1024 };
+
+/* What waits in a tap that takes super-frames: the default of 1000 would be 60 MB, and milliseconds
+ * of delay. */
+enum { CABLE_QUEUE = 100 };
+
+struct port *port_new(void)
+{
+    struct port *port = alloc_new(struct port);
+
+    port->tap = port->peer = -1;
+    list_init(&port->link);
+    return port;
+}
+
+void port_free(struct port *port)
+{
+    if (!port)
+        return;
+    port_close(port);
+    free(port);
+}
+
+bool port_has_cable(const struct port *port)
+{
+    return port->backend >= PORT_STREAM;
+}
 
 static bool backend_parse(const char *text, enum port_backend *ret)
 {
@@ -54,7 +84,7 @@ static int parse_backend(const json_t *value, struct port *port, struct error *e
     if (backend_parse(json_string_value(value), &port->backend))
         return 0;
     refuse(error, "backend", "there is no backend \"%s\"", json_string_value(value));
-    error_hint(error, "use tap or namespace");
+    error_hint(error, "use tap, namespace, stream, datagram or datagram_next");
     return -EINVAL;
 }
 
@@ -110,16 +140,35 @@ static int parse_ip(const json_t *value, struct port *port, struct error *error)
     return -EINVAL;
 }
 
+static int parse_tso(const json_t *value, struct port *port, struct error *error)
+{
+    (void)error;
+    port->tso = json_is_true(value);
+    return 0;
+}
+
+static int parse_checksum_offload(const json_t *value, struct port *port, struct error *error)
+{
+    (void)error;
+    port->checksum_offload = json_is_true(value);
+    return 0;
+}
+
 int port_parse(const json_t *parameters, struct port *ret, struct error *error)
 {
     static const struct {
         const char *key;
         int (*parse)(const json_t *value, struct port *port, struct error *error);
     } keys[] = {
-        {"backend", parse_backend}, {"queues", parse_queues}, {"mac", parse_mac},
-        {"name", parse_name},       {"ip", parse_ip},
+        {"backend", parse_backend},
+        {"queues", parse_queues},
+        {"mac", parse_mac},
+        {"name", parse_name},
+        {"ip", parse_ip},
+        {"tso", parse_tso},
+        {"checksumOffload", parse_checksum_offload},
     };
-    struct port port = {.backend = PORT_TAP, .queues = 1};
+    struct port port = {.backend = PORT_TAP, .queues = 1, .tap = -1, .peer = -1};
 
     list_init(&port.link);
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -155,6 +204,10 @@ json_t *port_to_json(const struct port *port)
         json_object_set_new(json, "name", json_string(port->name));
     if (port->ip.s_addr)
         json_object_set_new(json, "ip", json_string(inet_ntop(AF_INET, &port->ip, ip, sizeof(ip))));
+    if (port->tso)
+        json_object_set_new(json, "tso", json_true());
+    if (port->checksum_offload)
+        json_object_set_new(json, "checksumOffload", json_true());
     return json;
 }
 
@@ -163,13 +216,15 @@ struct port *port_from_link(const struct rtnl_link_info *link)
     OWN(json) json_t *json = json_loads(link->alias, 0, NULL);
     const char *backend, *mac, *name = "", *ip = NULL;
     struct port *port;
-    int pid;
+    int pid, tso = 0, checksum = 0;
 
-    if (!json || json_unpack(json, "{ss ss si s?s s?s}", "backend", &backend, "mac", &mac, "pid",
-                             &pid, "name", &name, "ip", &ip) < 0)
+    if (!json ||
+        json_unpack(json, "{ss ss si s?s s?s s?b s?b}", "backend", &backend, "mac", &mac, "pid",
+                    &pid, "name", &name, "ip", &ip, "tso", &tso, "checksumOffload", &checksum) < 0)
         return NULL;
-    port = alloc_new(struct port);
-    list_init(&port->link);
+    port = port_new();
+    port->tso = tso;
+    port->checksum_offload = checksum;
     if (!backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) < 0 ||
         (ip && inet_pton(AF_INET, ip, &port->ip) != 1)) {
         free(port);
@@ -215,12 +270,41 @@ static int tap_port_open(struct port *port, const struct port_segment *segment,
     return 0;
 }
 
+static int buffer_set(int fd)
+{
+    int size = SOCKET_BUFFER;
+
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ? -errno : 0;
+}
+
+/* The tap stays here, and so does one end of the socket; the guest gets the other. A port of a
+ * listening path has its peer already. */
+static int cable_open(struct port *port, const struct port_segment *segment, struct port_fds *fds,
+                      struct error *error)
+{
+    int type = port->backend == PORT_STREAM ? SOCK_STREAM : SOCK_DGRAM, pair[2], r;
+
+    (void)segment;
+    r = tap_open(port->id, 1, &port->tap, error);
+    if (r < 0 || port->peer >= 0)
+        return r;
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_system(error, -errno, "cannot make a socket for the guest");
+    port->peer = pair[0];
+    fds->fds[0] = pair[1];
+    fds->count = 1;
+    r = buffer_set(pair[0]);
+    if (r >= 0)
+        r = buffer_set(pair[1]);
+    return r < 0 ? error_system(error, r, "cannot set the buffers of the guest's socket") : 0;
+}
+
 typedef int port_open_fn(struct port *port, const struct port_segment *segment,
                          struct port_fds *fds, struct error *error);
 
 static port_open_fn *const open_calls[] = {
-    [PORT_TAP] = tap_port_open,
-    [PORT_NAMESPACE] = namespace_open,
+    [PORT_TAP] = tap_port_open,   [PORT_NAMESPACE] = namespace_open, [PORT_STREAM] = cable_open,
+    [PORT_DATAGRAM] = cable_open, [PORT_DATAGRAM_NEXT] = cable_open,
 };
 
 /* A bridge has room for BR_MAX_PORTS: net/bridge/br_private.h. */
@@ -249,6 +333,7 @@ int port_open(struct port *port, const struct port_segment *segment, struct port
     alias = json_dumps(json, JSON_COMPACT);
     link.alias = alias;
     link.isolated = segment->isolated;
+    link.queue = port_has_cable(port) ? CABLE_QUEUE : 0;
     r = rtnl_set_link(segment->rtnl, port->ifindex, &link, error);
     if (r < 0) {
         if (port->backend == PORT_NAMESPACE) /* a tap goes with its fds */
@@ -258,6 +343,12 @@ int port_open(struct port *port, const struct port_segment *segment, struct port
     *ret = fds;
     fds = (struct port_fds){0};
     return 0;
+}
+
+void port_close(struct port *port)
+{
+    fd_close(&port->tap);
+    fd_close(&port->peer);
 }
 
 void port_cut(const struct port *port, const struct port_segment *segment)

@@ -18,7 +18,7 @@
 #define PORT_NAME_SIZE 16
 #define PORT_FDS_MAX   TAP_QUEUES_MAX
 
-enum port_backend { PORT_TAP, PORT_NAMESPACE };
+enum port_backend { PORT_TAP, PORT_NAMESPACE, PORT_STREAM, PORT_DATAGRAM, PORT_DATAGRAM_NEXT };
 
 struct port {
     struct list link;
@@ -30,7 +30,19 @@ struct port {
     struct in_addr ip; /* reserved for it; 0.0.0.0: none */
     pid_t pid;         /* that asked for it */
     unsigned queues;   /* of a tap */
+
+    /* A port whose guest has a socket: the tap and the network's end of the socket, owned, which an
+     * adapter of the forwarder joins (-1: another backend, or not known yet). A copy stays here, so
+     * the guest does not notice when a forwarder dies. */
+    int tap, peer;
+    bool tso, checksum_offload; /* what the guest can do: adapter.h */
+    bool handed;                /* the forwarder of now has them */
 };
+struct port *port_new(void);
+void port_free(struct port *port); /* accepts NULL */
+/* Closes what the network holds of the guest's end: the link goes when the forwarder has too. */
+void port_close(struct port *port);
+bool port_has_cable(const struct port *port);
 
 /* What the guest's side gets; owned fds. */
 struct port_fds {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers of the tests' internet, one port for each way a server can behave; and an HTTP server.
 
-    servers.py tcp|udp ADDRESS,ADDRESS...
+    servers.py tcp ADDRESS,ADDRESS...
+    servers.py udp ADDRESS,ADDRESS... [PORT]
     servers.py echo ADDRESS,ADDRESS... PORT...
     servers.py http ADDRESS,ADDRESS... PORT FOLDER
 
@@ -198,6 +199,8 @@ def main_udp(addresses, port="7"):
     for address in addresses:
         server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
                                socket.SOCK_DGRAM)
+        if server.family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         server.bind((address, int(port)))
         threading.Thread(target=answer, args=(server,), daemon=True).start()

@@ -20,7 +20,8 @@ SIZE = 200_000_000
 def web(world):
     """An HTTP server with a large file and a git repository; yields the folder and a digest."""
     folder = world.root / "web"
-    world.user.own(folder.mkdir() or folder)
+    folder.mkdir()
+    world.user.own(folder)
     digest = hashlib.sha256()
     block = hashlib.shake_256(b"vmlan").digest(1_000_000)
     with open(folder / "large", "wb") as file:

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports whose guest has a socket, as the holder sees them: it keeps a copy of both ends of each
+ * cable (struct port), hands them to the forwarder, whose adapters move the frames, and to the next
+ * forwarder when that one dies. When the holder itself dies the forwarder gives them back to its
+ * successor.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "network/holder-private.h"
+
+static struct port *port_named(struct holder *holder, const char *id)
+{
+    struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (strcmp(port->id, id) == 0)
+            return port;
+    return NULL;
+}
+
+static void cable_hand(struct holder *holder, struct port *port)
+{
+    json_t *reply =
+        json_pack("{ss ss sb sb si so}", "port", port->id, "backend",
+                  port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
+                  port->checksum_offload, "mtu", holder->spec.mtu, "fds", holder_indexes(0, 2));
+
+    port->handed = true;
+    call_reply(take_ptr(holder->cabling), reply, (int[]){port->tap, port->peer}, 2);
+}
+
+void holder_hand_cables(struct holder *holder)
+{
+    struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (holder->cabling && port_has_cable(port) && port->tap >= 0 && !port->handed)
+            cable_hand(holder, port);
+}
+
+void holder_forget_forwarder(struct holder *holder)
+{
+    struct port *port;
+
+    holder->forwarder = NULL;
+    list_each(port, &holder->ports, link)
+        port->handed = false;
+}
+
+bool holder_has_cables(const struct holder *holder)
+{
+    const struct port *port;
+
+    list_each(port, &((struct holder *)holder)->ports, link)
+        if (port_has_cable(port))
+            return true;
+    return false;
+}
+
+static void cabling_gone(struct call *call, void *context)
+{
+    struct holder *holder = context;
+
+    holder->cabling = NULL;
+    call_drop(call);
+}
+
+/* The forwarder asks for the next cable it has not got; answered when there is one. */
+void holder_call_next_cable(struct call *call)
+{
+    struct holder *holder = holder_of(call);
+
+    if (holder->cabling)
+        call_drop(holder->cabling);
+    holder->cabling = call;
+    call_on_gone(call, cabling_gone, holder);
+    holder_hand_cables(holder);
+}
+
+/* The guest has closed its end. */
+void holder_call_cable_ended(struct call *call)
+{
+    struct holder *holder = holder_of(call);
+    const char *id = json_string_value(json_object_get(call_parameters(call), "port"));
+    struct port *port = port_named(holder, id);
+
+    if (port)
+        port_close(port);
+    call_reply(call, NULL, NULL, 0);
+}
+
+/* A forwarder that has cables from a holder that died. */
+void holder_call_cable_kept(struct call *call)
+{
+    struct holder *holder = holder_of(call);
+    const char *id = json_string_value(json_object_get(call_parameters(call), "port"));
+    struct port *port = port_named(holder, id);
+
+    if (port && port_has_cable(port) && port->tap < 0) {
+        port->tap = call_take_fd(call, 0);
+        port->peer = call_take_fd(call, 1);
+        port->handed = true;
+    }
+    call_reply(call, NULL, NULL, 0);
+}
