@@ -42,7 +42,7 @@ static uint8_t store[STORE], noise[PAYLOAD * 2], input[BATCH_PREFIX + FRAME_MAX]
 static size_t stored;
 static struct batch batch;
 static unsigned long current;
-static bool done;
+static bool finished;
 
 static void flow_random(struct flow *f)
 {
@@ -256,7 +256,7 @@ static unsigned long number(const char *name, unsigned long otherwise)
 /* A failed CHECK says where in the program; this where in the sequences. */
 static void sequence_name(void)
 {
-    if (!done)
+    if (!finished)
         printf("# again with VMLAN_PROPERTY_RUNS=1 VMLAN_PROPERTY_SEED=%lu\n", current);
 }
 
@@ -282,7 +282,7 @@ static void test_property(void)
     }
     printf("# %lu sequences, %llu frames, %llu of them merged\n", runs, (unsigned long long)frames,
            (unsigned long long)all_merged);
-    done = true;
+    finished = true;
     CHECK(all_merged > frames / 4);
 }
 

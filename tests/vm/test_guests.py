@@ -5,7 +5,6 @@ a role of vmlan, or one of them, is killed. QEMU runs as an ordinary user, in so
 
 import ipaddress
 import os
-import shutil
 import signal
 import statistics
 import time
@@ -22,15 +21,6 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 # Guests
-
-
-@pytest.fixture(scope="session")
-def image(vm_user, test_root):
-    try:
-        yield stage.guest_image(vm_user, test_root)
-    except stage.NoImage as reason:
-        pytest.skip(str(reason))
-    shutil.rmtree(test_root / "guest", ignore_errors=True)
 
 
 class Pair(list):
