@@ -37,7 +37,8 @@ static void link_flags(int up)
     CHECK(ioctl(wire, SIOCSIFFLAGS, &request) == 0);
 }
 
-/* A packet socket that sees only what comes out of the tap, and speaks virtio-net headers. */
+/* Brings the tap up, with a packet socket that sees only what comes out of it and speaks virtio-net
+ * headers. */
 static void wire_open(void)
 {
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
@@ -47,6 +48,7 @@ static void wire_open(void)
     wire = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(setsockopt(wire, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0);
     CHECK(setsockopt(wire, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0);
+    link_flags(1);
     CHECK(bind(wire, (struct sockaddr *)&address, sizeof(address)) == 0);
 }
 
@@ -63,7 +65,6 @@ static void begin(enum adapter_kind kind, bool offload)
     peer = fds[0];
     CHECK(adapter_new(&loop, &config, tap, fds[1], adapter_ended, &ended, &adapter) == 0);
     wire_open();
-    link_flags(1);
 }
 
 static void end(void)
@@ -335,7 +336,6 @@ static void test_tap_down(void)
     settle();
     adapter_counters(adapter, &counters);
     CHECK(counters.in_frames == 1 && counters.in_dropped == 1 && ended == 0);
-    link_flags(1);
     close(wire);
     wire_open();
     CHECK(send(peer, frame, BATCH_PREFIX + size, 0) > 0);

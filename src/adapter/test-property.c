@@ -100,7 +100,7 @@ static void batch_take(const struct flow *f, const uint8_t *payload, size_t size
 
 static void large_make(struct flow *f)
 {
-    size_t step = chance(4) ? 1 + chance(60) : 1 + chance(1380);
+    size_t step = chance(4) ? 1 + chance(60) : 1 + chance(1370);
     size_t size = 1 + chance((uint32_t)step * (1 + chance(SEGMENTS - 1)));
     const uint8_t *payload = noise + chance(PAYLOAD);
     uint8_t flags = f->flags;

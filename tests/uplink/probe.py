@@ -82,11 +82,16 @@ def connect(address, port):
 
 
 def echo(address, port=7, size=100000):
-    with dial(address, port) as conn:
-        data = os.urandom(size)
+    def send():
         conn.sendall(data)
         conn.shutdown(socket.SHUT_WR)
-        return all_of(conn) == [size, zlib.crc32(data)]
+
+    data = os.urandom(size)
+    with dial(address, port) as conn, concurrent.futures.ThreadPoolExecutor(1) as sender:
+        sent = sender.submit(send)
+        back = all_of(conn)
+        sent.result()
+        return back == [size, zlib.crc32(data)]
 
 
 def peer(address):

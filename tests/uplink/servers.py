@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the tests' internet, one port for each way a server can behave; and an HTTP server.
+"""The servers of the tests' internet: a port for each way a server can behave, and HTTP.
 
     servers.py tcp ADDRESS,ADDRESS...
     servers.py udp ADDRESS,ADDRESS... [PORT]

@@ -85,12 +85,13 @@ for n in 1 2 3 4 5; do
 done
 git clone -q --bare {source} {web[0]}/project.git && cd {web[0]}/project.git
 git update-server-info"""
-    subprocess.run([*world.user.prefix, "sh", "-ec", script], check=True, cwd=world.root, timeout=30,
-                   stdin=subprocess.DEVNULL, env=world.environment)
+    subprocess.run([*world.user.prefix, "sh", "-ec", script], check=True, cwd=world.root,
+                   timeout=30, stdin=subprocess.DEVNULL, env=world.environment)
     seat = guest()
     for family in (4, 6):
         seat.check(f"git clone -q {URL[family]}/project.git {site.root}/tmp/clone{family}", 60)
-        log = seat.check(f"cd {site.root}/tmp/clone{family} && git fsck --full && git log --oneline")
+        seat.check(f"git -C {site.root}/tmp/clone{family} fsck --full")
+        log = seat.check(f"git -C {site.root}/tmp/clone{family} log --oneline")
         assert log.count("number") == 5
 
 

@@ -21,7 +21,7 @@ FAR = {4: "198.51.100.200", 6: "2001:db8:f::1"}
 
 
 def tcp_table(family):
-    """Each row: the action, and what it must give on the host, so that the table tests something."""
+    """Each row: the action, and what it must give on the host: so the table itself is tested."""
     s, v6 = SERVER[family], family == 6
     filtered = "EACCES" if v6 else "EHOSTUNREACH"
     return [
@@ -187,7 +187,7 @@ def test_host_without_its_ipv4_route_and_again_with_it(host, guest, without_rout
     assert seat.probe(action, ["udp", SERVER[4], 7]) == ["connected", "echo"]
 
 
-def test_ipv6_default_route_follows_the_hosts(host, guest, without_route):
+def test_ipv6_default_route_follows_the_hosts(guest, without_route):
     """A guest is told by router advertisements within two seconds."""
     seat = guest()
     seat.until("ip -6 route show default | grep -q via")
