@@ -507,9 +507,10 @@ def test_macs_chosen_here_are_different(broker):
 
 def test_inspect(broker):
     reply = broker.call("Inspect", {"network": "shared"})
-    assert sorted(reply) == ["leases", "network", "services"]
+    assert sorted(reply) == ["leases", "network", "rules", "services"]
     assert reply["network"] == broker.networks()[0]
     assert "dhcp-range=192.168.107.2,192.168.107.254" in reply["services"]
+    assert "ip daddr 192.168.107.1 jump gateway" in reply["rules"]
 
 
 def test_up_and_down(broker):

@@ -23,7 +23,9 @@ GUEST_HINT = "use 1 to 63 of a-z, A-Z, 0-9 and -, a letter or digit first and la
 MAC_HINT = "write six bytes such as 52:54:00:12:34:56"
 IP_HINT = "write four numbers such as 192.168.107.10"
 RANGE_HINT = "use one of 192.168.107.0/24, but not the gateway's or the broadcast address"
-ATTACH_FIELDS = "Attach has the fields network, configuration, backend, name, mac, ip, queues"
+ATTACH_FIELDS = ("Attach has the fields network, configuration, backend, name, mac, ip, queues, "
+                 "tso, checksumOffload")
+BACKENDS = "its values are tap, namespace, stream, datagram, datagram_next"
 METHODS = f"{BROKER} has the methods Attach, Acquire, List, …"
 INTERFACES = f"the interfaces are {SERVICE}, {BROKER}"
 KEYS = "Known keys: mode, dhcp, dnsProxy, mtu, …"
@@ -144,9 +146,9 @@ TABLE = [
             "found null, expected a string", STRING_HINT),
     attach("an unknown backend", "backend", "socket",
            'found the string "socket", expected one of its values',
-           "its values are tap, namespace"),
+           BACKENDS),
     attach("a backend that is a number", "backend", 1, "found the integer 1, expected a string",
-           "its values are tap, namespace"),
+           BACKENDS),
     attach("queues that are a string", "queues", "2", 'found the string "2", expected an integer',
            "send a whole number such as 4"),
     attach("one queue and a half", "queues", 1.5,
