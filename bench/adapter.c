@@ -7,9 +7,9 @@
  *
  * KIND: stream, datagram, datagram_next, stream+tso, datagram+tso, datagram_next+tso. WAY: in (an
  * endpoint on the peer's socket sends to the kernel), out (the kernel to it), pair (endpoint to
- * endpoint through two adapters). MAKE: ours, naive, veth (KIND does not matter then). Prints Gbit/s
- * of payload as one number. Needs no privilege but user namespaces and /dev/net/tun; everything is
- * made in namespaces that go with the program.
+ * endpoint through two adapters). MAKE: ours, naive, veth (KIND does not matter then). Prints
+ * Gbit/s of payload as one number. Needs no privilege but user namespaces and /dev/net/tun;
+ * everything is made in namespaces that go with the program.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -219,7 +219,7 @@ static void kernel_run(const struct run *run, int me)
 {
     command("ip link set eth0 address 02:00:00:00:00:%02x mtu %d up; ip link set lo up; "
             "ip address add 10.9.0.%d/24 dev eth0; "
-            "ip neigh add 10.9.0.%d lladdr 02:00:00:00:00:%02x dev eth0",
+            "ip neigh replace 10.9.0.%d lladdr 02:00:00:00:00:%02x dev eth0",
             me + 1, ENDPOINT_MTU, me + 1, 2 - me, 2 - me);
     if (run->sides[me].source)
         kernel_source(me);

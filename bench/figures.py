@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Row:
-    """wanted is the least ratio to the reference, or the most the median may be. Where the
-    reference's program is missing there are no reference_values, and nothing is good or bad.
+    """wanted is the least ratio to the reference, or the most the median may be; None: nothing.
+    Where the reference's program is missing there are no reference_values.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Row:
     @property
     def good(self):
         """None: there is nothing to tell by."""
-        if self.reference:
-            return self.ratio >= self.wanted if self.reference_values else None
-        return self.median <= self.wanted
+        if self.wanted is None or (self.reference and not self.reference_values):
+            return None
+        return self.ratio >= self.wanted if self.reference else self.median <= self.wanted
 
     def json(self):
         return {**vars(self), "median": self.median, "ratio": self.ratio, "good": self.good}
@@ -96,14 +96,12 @@ def cells(row):
         yield f"p95 {text(row, quantile(row.values, 95))}"
         yield ""
         yield f"<= {text(row, row.wanted)}"
-    elif row.reference_values:
-        yield f"{text(row, statistics.median(row.reference_values))} {row.reference}"
-        yield f"ratio {row.ratio:.2f}"
-        yield f">= {row.wanted}"
     else:
-        yield f"{row.reference}: not here"
-        yield ""
-        yield f">= {row.wanted}"
+        values = row.reference_values
+        yield (f"{text(row, statistics.median(values))} {row.reference}" if values else
+               f"{row.reference}: not here")
+        yield f"ratio {row.ratio:.2f}" if values else ""
+        yield f">= {row.wanted}" if row.wanted is not None else ""
     yield {True: "good", False: "MISSED", None: "-"}[row.good]
 
 

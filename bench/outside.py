@@ -18,6 +18,7 @@ from wiring import MTU, Ends, congestion_control, reading
 
 CONTROLS = ("cubic", "bbr")
 CRR_PORT = 5300
+TRIES = 5
 
 
 def controls():
@@ -134,14 +135,20 @@ class Ways(Host):
         return total["bits_per_second"] * (1 - lost), lost
 
     def _iperf3(self, end, *options):
-        return json.loads(self.ends[end].run(" ".join(
-            ["iperf3", "-J", "-c", self.ADDRESS, "-t", str(self.bench.seconds), *options])))
+        """iperf3's report. It gives up when the server has not ended the measurement before, or
+        when one of its few opening datagrams is lost, so it gets several tries.
+        """
+        words = ["iperf3", "-J", "-c", self.ADDRESS, "-t", str(self.bench.seconds), *options]
+        for _ in range(TRIES):
+            report = json.loads(self.ends[end].run(f"{' '.join(words)} || sleep 1"))
+            if "error" not in report:
+                return report
+        raise AssertionError(f"iperf3 by {end}: {report['error']}")
 
-    def requests(self, end, *options):
+    def requests(self, end, seconds, *options):
         """What crr tells: rate, and connect (seconds) or lost."""
         return json.loads(self.ends[end].run(" ".join(
-            [str(self.crr), "-t", str(self.bench.seconds), *options, self.ADDRESS,
-             str(CRR_PORT)])))
+            [str(self.crr), "-t", str(seconds), *options, self.ADDRESS, str(CRR_PORT)])))
 
 
 class Nics(Host):

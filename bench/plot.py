@@ -33,7 +33,7 @@ def _sides(row):
         return sides, None
     reference = statistics.median(row.reference_values)
     sides.append((reference, REFERENCE, f"{figures.text(row, reference)} {row.reference}"))
-    return sides, reference * row.wanted
+    return sides, None if row.wanted is None else reference * row.wanted
 
 
 def _row(row, top):

@@ -14,6 +14,9 @@ STREAMS = 8
 # What one stream must at least be of the same stream over the loopback device.
 WANTED = {"cubic": 0.35, "bbr": 0.55}
 RIVAL_WANTED = 2.5
+# Of rates where a rival has as few copies to make; None: only shown.
+REQUEST_WANTED = {"pasta": 1, "slirp4netns": None}
+SLICES = 4
 CONNECT_ADDED = 0.001  # seconds
 
 
@@ -45,12 +48,22 @@ def tcp(bench):
                 yield from tcp_rows(ways, bench.runs, control, direction)
 
 
+def requests(ways, bench, *options):
+    """Waking the next process decides, and the machine's other work: many short runs."""
+    return by_turns({end: partial(ways.requests, end, bench.seconds / SLICES, *options)
+                     for end in ways.ends}, bench.runs * SLICES)
+
+
+def beside_rivals(name, ways, values, **more):
+    for rival, wanted in REQUEST_WANTED.items():
+        yield beside(name, wanted, ways.OURS, rival, values, **more)
+
+
 def connections(bench):
     with Ways(bench) as ways:
-        readings = by_turns({end: partial(ways.requests, end) for end in ways.ends}, bench.runs)
+        readings = requests(ways, bench)
     rates = {end: [one["rate"] for one in reading] for end, reading in readings.items()}
-    for rival in ways.RIVALS:
-        yield beside("connections, one by one", 1, ways.OURS, rival, rates, unit="1/s")
+    yield from beside_rivals("connections, one by one", ways, rates, unit="1/s")
     added = [ours["connect"] - plain["connect"]
              for ours, plain in zip(readings[ways.OURS], readings[ways.PLAIN])]
     yield Row("added to a TCP connect, median", CONNECT_ADDED, added, unit="s")
@@ -67,17 +80,14 @@ def udp_loss(ways, runs, direction, options):
 
 def udp(bench):
     with Ways(bench) as ways:
-        readings = by_turns({end: partial(ways.requests, end, "-u") for end in ways.ends},
-                            bench.runs)
+        readings = requests(ways, bench, "-u")
         rates = {end: [one["rate"] for one in reading] for end, reading in readings.items()}
-        for rival in ways.RIVALS:
-            yield beside("UDP requests, one by one", 1, ways.OURS, rival, rates, unit="1/s")
+        yield from beside_rivals("UDP requests, one by one", ways, rates, unit="1/s")
         for direction, options in DIRECTIONS.items():
             readings = by_turns({end: partial(ways.udp, end, "-b", "0", *options)
                                  for end in ways.ends}, bench.runs)
             rates = {end: [rate for rate, _ in reading] for end, reading in readings.items()}
-            for rival in ways.RIVALS:
-                yield beside(f"UDP {direction}, all it can", 1, ways.OURS, rival, rates)
+            yield from beside_rivals(f"UDP {direction}, all it can", ways, rates)
         for direction, options in DIRECTIONS.items():
             yield udp_loss(ways, bench.runs, direction, options)
 

@@ -51,9 +51,9 @@ void adapter_input(struct adapter *a, uint8_t *frame, size_t size)
 
     a->counters.in_frames++;
     a->counters.in_bytes += size;
-    if (size >= ETH_HLEN && size <= a->limit)
+    if (size <= a->limit)
         coalesce_add(&turn.coalesce, frame, size);
-    else if (a->tso && size > a->limit && offload_infer_large(frame, size, a->mtu, &header) == 0)
+    else if (a->tso && offload_infer_large(frame, size, a->mtu, &header) == 0)
         coalesce_pass(&turn.coalesce, &header, frame, size);
     else
         a->counters.in_dropped++;

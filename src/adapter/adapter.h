@@ -45,8 +45,9 @@ struct adapter;
  * a connected unix socket of the kind. Both fds are taken, on failure too.
  *
  * ended is called once, from the loop, when the peer has closed its end, when it sends what can't
- * be frames, or when the tap is gone; nothing moves from then on, and adapter_free() may be called
- * in it. The kernel tells of the end of a datagram peer only when a frame is sent to it.
+ * be frames, or when the tap is gone (if the peer takes nothing: when it does again); nothing moves
+ * from then on, and adapter_free() may be called in it. The kernel tells of the end of a datagram
+ * peer only when a frame is sent to it.
  *
  * Negative errno. */
 int adapter_new(struct loop *loop, const struct adapter_config *config, int tap, int peer,

@@ -42,7 +42,7 @@ struct coalesce {
     struct iovec iov[2 + COALESCE_SEGMENTS]; /* header, head, payloads */
 };
 
-/* A frame of the peer's, of at least an Ethernet header; it must stay until coalesce_flush(). */
+/* A frame of the peer's, of any size; it must stay until coalesce_flush(). */
 void coalesce_add(struct coalesce *c, uint8_t *data, size_t size);
 /* A frame that is to go as it is, with its header, after those before it. */
 void coalesce_pass(struct coalesce *c, const struct virtio_net_hdr *header, uint8_t *data,

@@ -50,10 +50,10 @@ static void run(struct coalesce *c, struct fed *fed, const uint8_t *data, size_t
         size_t length = frame_get16(data);
 
         data += 2, size -= 2;
-        if (length < ETH_HLEN || length > size)
+        if (length > size)
             break;
         /* A copy without room behind it, so that the address sanitizer sees the end. */
-        fed->frames[fed->count].data = malloc(length);
+        fed->frames[fed->count].data = malloc(length ? length : 1);
         fed->frames[fed->count].size = length;
         check(fed->frames[fed->count].data);
         memcpy(fed->frames[fed->count].data, data, length);

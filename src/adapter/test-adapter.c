@@ -344,14 +344,40 @@ static void test_tap_down(void)
     end();
 }
 
-static void test_tap_gone(void)
+static void tap_delete(void)
 {
     struct rtnl *rtnl;
 
-    begin(ADAPTER_STREAM, false);
     CHECK(rtnl_open(&rtnl, NULL) == 0 && rtnl_delete_link(rtnl, ifindex, NULL) == 0);
     rtnl_free(rtnl);
     settle();
+}
+
+static void test_tap_gone(void)
+{
+    begin(ADAPTER_STREAM, false);
+    tap_delete();
+    CHECK_INT(ended, 1);
+    end();
+}
+
+/* While the peer does not read, the tap is not watched: it ends when the peer goes on. */
+static void test_tap_gone_unwatched(void)
+{
+    struct flow f = FLOW;
+
+    begin(ADAPTER_STREAM, false);
+    for (int i = 0; i < 400; i++) {
+        struct virtio_net_hdr header;
+        size_t size = flow_large(&f, payload, 20 * PAYLOAD, PAYLOAD, frame + BATCH_PREFIX, &header);
+
+        wire_write(&header, size);
+        settle();
+    }
+    tap_delete();
+    CHECK_INT(ended, 0);
+    while (!ended && peer_frame() > 0)
+        settle();
     CHECK_INT(ended, 1);
     end();
 }
@@ -368,6 +394,7 @@ static const struct test tests[] = {
     {"empty, short and long datagrams", test_odd_datagrams},
     {"a tap that is down", test_tap_down},
     {"a tap that is deleted", test_tap_gone},
+    {"a tap that is deleted while nobody reads", test_tap_gone_unwatched},
 };
 
 int main(void)

@@ -101,6 +101,7 @@ static size_t changes_make(const struct flow *f, struct flow *changed)
     *next = *f, next++->seq -= PAYLOAD;
     *next = *f, next++->dont_fragment = false;
     *next = *f, next++->tcp_options = 8;
+    *next = *f, next++->option = 0;
     *next = *f, next++->ip_options = 8;
     *next = *f, next++->tags = 1;
     *next = *f, next++->v6 = true;
@@ -115,6 +116,7 @@ static void test_kept_apart(void)
     for (size_t i = 0; i < count; i++) {
         struct flow f = FLOW;
 
+        f.tcp_options = 12;
         begin();
         add(&f, PAYLOAD);
         count = changes_make(&f, changed);
@@ -177,7 +179,12 @@ static void test_ids(void)
     check_emissions(3, 0);
     begin(); /* but not half and half */
     add(&f, PAYLOAD), f.id--;
+    add(&f, PAYLOAD), f.id++;
     add(&f, PAYLOAD);
+    check_emissions(2, 1);
+    begin();
+    add(&f, PAYLOAD);
+    add(&f, PAYLOAD), f.id = (uint16_t)(f.id - 2);
     add(&f, PAYLOAD);
     check_emissions(2, 1);
     begin(); /* and not where it counts */
@@ -214,6 +221,24 @@ static void test_padding(void)
     coalesce_add(&c, frames[1], 60);
     check_emissions(1, 1);
     CHECK_INT(last_size, 60);
+}
+
+/* First fragments have a TCP header too. */
+static void test_fragments(void)
+{
+    struct flow f = FLOW;
+
+    begin();
+    for (int i = 0; i < 2; i++, f.seq += PAYLOAD, f.id++) {
+        uint8_t *ip = frames[i] + ETH_HLEN;
+
+        sizes[i] = flow_frame(&f, payload, PAYLOAD, frames[i], NULL);
+        frame_put16(ip + IP4_FRAGMENT, IP_MF);
+        frame_put16(ip + IP4_CHECKSUM, 0);
+        frame_put16(ip + IP4_CHECKSUM, (uint16_t)~plain_sum(0, ip, 20));
+        coalesce_add(&c, frames[i], sizes[i]);
+    }
+    check_emissions(1, 1);
 }
 
 static void add_partial(struct flow *f)
@@ -256,6 +281,7 @@ static const struct test tests[] = {
     {"IPv4 ids", test_ids},
     {"damaged segments pass as they are", test_damaged},
     {"padding", test_padding},
+    {"fragments", test_fragments},
     {"partial checksums", test_partial},
 };
 TEST_MAIN(tests)

@@ -15,7 +15,7 @@ struct flow {
     unsigned tags;        /* VLAN, 0 to 2 */
     unsigned ip_options;  /* bytes: options (4s, at most 40) or a destination options header (8s) */
     unsigned tcp_options; /* bytes, 4s, at most 40 */
-    uint8_t tos, ttl, flags;
+    uint8_t tos, ttl, flags, option; /* option: each byte of TCP options */
     bool dont_fragment;
     uint16_t id, port, window;
     uint32_t seq, ack;
@@ -24,6 +24,7 @@ struct flow {
 #define FLOW                              \
     ((struct flow){.ttl = 64,             \
                    .flags = TH_ACK,       \
+                   .option = 1,           \
                    .dont_fragment = true, \
                    .id = 7,               \
                    .port = 4000,          \
@@ -125,7 +126,7 @@ static inline void flow_transport(const struct flow *f, uint8_t *l4, size_t payl
     l4[13] = f->flags;
     frame_put16(l4 + 14, f->window);
     frame_put16(l4 + 18, 0);
-    memset(l4 + 20, 1, f->tcp_options);
+    memset(l4 + 20, f->option, f->tcp_options);
 }
 
 /* Writes a frame with this payload; its checksum is complete, or partial if header is given (which

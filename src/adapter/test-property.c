@@ -55,6 +55,7 @@ static void flow_random(struct flow *f)
         .tos = (uint8_t)chance(4),
         .ttl = 64,
         .flags = TH_ACK,
+        .option = 1,
         .dont_fragment = chance(4),
         .id = (uint16_t)chance(65536),
         .port = (uint16_t)(1024 + chance(4)),
@@ -98,6 +99,27 @@ static void batch_take(const struct flow *f, const uint8_t *payload, size_t size
     }
 }
 
+/* What may change from one segment to the next, so that a run has an end that only it shows. */
+static void flow_change(struct flow *f)
+{
+    switch (chance(5)) {
+    case 0:
+        f->window++;
+        break;
+    case 1:
+        f->ack++;
+        break;
+    case 2:
+        f->option ^= 1;
+        break;
+    case 3:
+        f->tos ^= 3;
+        break;
+    case 4:
+        f->ttl--;
+    }
+}
+
 static void large_make(struct flow *f)
 {
     size_t step = chance(4) ? 1 + chance(60) : 1 + chance(1370);
@@ -117,6 +139,8 @@ static void large_make(struct flow *f)
         ;
     batch_take(f, payload, size, step);
     f->flags = flags;
+    if (chance(3) == 0)
+        flow_change(f);
     f->seq += (uint32_t)size;
     f->id = (uint16_t)(f->id + batch.count);
 }

@@ -126,6 +126,28 @@ static void test_whole(void)
     CHECK_INT(cut(&header, flow_large(&f, payload, 14000, 1400, input, &header), true), 10);
 }
 
+/* A checksum that comes out as 0 would mean "none" to UDP. */
+static void test_zero(void)
+{
+    struct flow f = FLOW;
+
+    f.udp = true;
+    for (int large = 0; large < 2; large++) {
+        struct virtio_net_hdr header;
+        uint8_t body[100] = {0};
+        struct frame at;
+
+        flow_frame(&f, body, sizeof(body), input, NULL);
+        memcpy(body, input + flow_head_size(&f) - 2, 2);
+        if (large)
+            cut(&header, flow_large(&f, body, sizeof(body), 100, input, &header), false);
+        else
+            cut(&header, flow_frame(&f, body, sizeof(body), input, &header), false);
+        CHECK(frame_parse(input, batch_copy(&batch, 0, input), &at));
+        CHECK_INT(frame_get16(input + frame_checksum_at(&at)), 0xffff);
+    }
+}
+
 static void refused(const struct virtio_net_hdr *header, size_t size)
 {
     struct segment_run run;
@@ -149,14 +171,14 @@ static void test_refused(void)
     header = good, header.csum_start--, refused(&header, size);
     header = good, header.csum_offset = 6, refused(&header, size);
     refused(&good, size - 1);
+    refused(&good, size + 1); /* padding */
     refused(&good, 60);
     header = good, header.gso_type = 0, header.csum_start = 99, refused(&header, 114);
 }
 
 static const struct test tests[] = {
-    {"every shape of header, every size", test_shapes},
-    {"FIN, PSH and CWR", test_flags},
-    {"whole frames, checksums completed", test_whole},
+    {"every shape of header, every size", test_shapes},  {"FIN, PSH and CWR", test_flags},
+    {"whole frames, checksums completed", test_whole},   {"a checksum of zero", test_zero},
     {"headers that contradict the frame", test_refused},
 };
 TEST_MAIN(tests)

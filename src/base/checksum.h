@@ -2,9 +2,9 @@
 /*
  * The Internet checksum (RFC 1071), inline: the adapters do hardly anything else.
  *
- * One's complement sums don't care how the 16-bit words are grouped (RFC 1071, 2 C), so whole
- * vectors are added, each half of a 64-bit lane by itself; GCC and clang make of it what the
- * processor has.
+ * Words are added in memory order, without swapping (RFC 1071, 2 B). How they are grouped does not
+ * matter either (RFC 1071, 2 C), so whole vectors are added, each half of a 64-bit lane by itself;
+ * GCC and clang make of it what the processor has.
  */
 #pragma once
 

@@ -146,32 +146,6 @@ int packet_parse(const void *data, size_t size, struct packet *ret)
     return r;
 }
 
-/* Sums are of 16-bit words in memory order, which RFC 1071 2(B) allows: no swapping. */
-uint32_t checksum_add(uint32_t sum, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint64_t total = sum;
-    uint32_t word;
-
-    for (; size >= 4; bytes += 4, size -= 4) {
-        memcpy(&word, bytes, 4);
-        total += word;
-    }
-    if (size) {
-        word = 0;
-        memcpy(&word, bytes, size);
-        total += word;
-    }
-    total = (total & 0xffffffff) + (total >> 32);
-    return (uint32_t)((total & 0xffffffff) + (total >> 32));
-}
-
-uint16_t checksum_fold(uint32_t sum)
-{
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
-}
-
 uint32_t checksum_pseudo(const union endpoint *src, const union endpoint *dst, uint8_t protocol,
                          size_t l4_size)
 {

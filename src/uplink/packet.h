@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "uplink/uplink.h"
 
 /* A packet that was read. Offsets count from its first byte. */
@@ -31,13 +32,9 @@ struct packet {
  * looked at. */
 int packet_parse(const void *data, size_t size, struct packet *ret);
 
-/* The one's complement sum of RFC 1071, to be continued; only the last piece may be of odd size. */
-uint32_t checksum_add(uint32_t sum, const void *data, size_t size);
 /* Of the pseudo header: RFC 9293 3.1, RFC 8200 8.1. Ports are not looked at. */
 uint32_t checksum_pseudo(const union endpoint *src, const union endpoint *dst, uint8_t protocol,
                          size_t l4_size);
-/* The checksum, complemented, as it is stored: network byte order. */
-uint16_t checksum_fold(uint32_t sum);
 
 /* Computes and stores the checksum of a whole packet's TCP, UDP, ICMP or ICMPv6 and, for IPv4, that
  * of its header. Fragments and other transports: only the IPv4 header's. */
