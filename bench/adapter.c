@@ -8,8 +8,9 @@
  * KIND: stream, datagram, datagram_next, stream+tso, datagram+tso, datagram_next+tso. WAY: in (an
  * endpoint on the peer's socket sends to the kernel), out (the kernel to it), pair (endpoint to
  * endpoint through two adapters). MAKE: ours, naive, veth (KIND does not matter then). Prints
- * Gbit/s of payload as one number. Needs no privilege but user namespaces and /dev/net/tun;
- * everything is made in namespaces that go with the program.
+ * Gbit/s of payload, and the milliseconds of processor time the adapters use for a Gbit. Needs no
+ * privilege but user namespaces and /dev/net/tun; everything is made in namespaces that go with the
+ * program.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -66,6 +67,7 @@ struct run {
     struct side sides[2];
     volatile uint64_t *received; /* shared by all processes of the run */
     double seconds;
+    pid_t adapters[2]; /* 0: none */
 };
 
 static void die(const char *what)
@@ -153,7 +155,7 @@ static struct endpoint endpoint_make(const struct run *run, int me, int fd)
     };
 }
 
-static void endpoint_start(const struct run *run, int me)
+static void endpoint_start(struct run *run, int me)
 {
     char name[] = {'t', 'a', 'p', (char)('0' + me), '\0'};
     bool naive = strcmp(run->make, "naive") == 0;
@@ -165,7 +167,8 @@ static void endpoint_start(const struct run *run, int me)
     command("ip link set %s mtu %d txqueuelen %d master br0 up", name, ENDPOINT_MTU,
             naive ? QUEUE_SMALL : QUEUE_LARGE);
     sockets(run, fds);
-    if (start() == 0)
+    run->adapters[me] = start();
+    if (run->adapters[me] == 0)
         adapter_run(run, tap, fds[0]);
     close(fds[0]);
     close(tap);
@@ -267,9 +270,25 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static double measure(const struct run *run)
+/* Seconds the adapters have run so far. */
+static double adapters_time(const struct run *run)
 {
-    double start_time = now(), begin;
+    double sum = 0;
+
+    for (int i = 0; i < 2; i++) {
+        struct timespec time;
+        clockid_t clock;
+
+        if (run->adapters[i] && clock_getcpuclockid(run->adapters[i], &clock) == 0 &&
+            clock_gettime(clock, &time) == 0)
+            sum += (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    }
+    return sum;
+}
+
+static void measure(const struct run *run)
+{
+    double start_time = now(), begin, used, gigabits;
     uint64_t before;
 
     while (*run->received < 1 << 20) {
@@ -281,9 +300,11 @@ static double measure(const struct run *run)
     }
     pause_ms(WARM_MS);
     begin = now();
+    used = adapters_time(run);
     before = *run->received;
     pause_ms(run->seconds * 1e3);
-    return (double)(*run->received - before) * 8 / (now() - begin) / 1e9;
+    gigabits = (double)(*run->received - before) * 8 / 1e9;
+    printf("%.2f %.1f\n", gigabits / (now() - begin), (adapters_time(run) - used) * 1e3 / gigabits);
 }
 
 static void parse(int argc, char **argv, struct run *run)
@@ -336,6 +357,6 @@ int main(int argc, char **argv)
         else
             endpoint_start(&run, i);
     }
-    printf("%.2f\n", measure(&run));
+    measure(&run);
     return 0;
 }

@@ -390,13 +390,21 @@ def dns_query(name, kind, edns):
     return query + (struct.pack("!BHHIH", 0, 41, edns, 0, 0) if edns else b"")
 
 
+def dns_name_end(answer, at):
+    """Behind the name that begins there: labels up to an empty one or to a pointer."""
+    while 0 < answer[at] < 0xC0:
+        at += 1 + answer[at]
+    return at + (2 if answer[at] else 1)
+
+
 def dns_addresses(answer, skip, count):
-    """The addresses among the answers, each of which names its owner by a pointer."""
+    """The addresses among the answers."""
     found = []
     for _ in range(count):
-        kind, _, _, size = struct.unpack("!HHIH", answer[skip + 2:skip + 12])
-        data = answer[skip + 12:skip + 12 + size]
-        skip += 12 + size
+        skip = dns_name_end(answer, skip)
+        kind, _, _, size = struct.unpack("!HHIH", answer[skip:skip + 10])
+        data = answer[skip + 10:skip + 10 + size]
+        skip += 10 + size
         if kind in (1, 28):
             found.append(socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, data))
     return found
@@ -417,7 +425,9 @@ def dns(server, name, kind, transport="udp", edns=0):
     _, flags, _, count, _, _ = struct.unpack("!HHHHHH", answer[:12])
     assert answer[:2] == query[:2]
     asked = len(query) - (11 if edns else 0)
-    return [flags & 15, bool(flags & 0x200), dns_addresses(answer, asked, count), count]
+    truncated = bool(flags & 0x200)  # then records that are counted may be missing
+    addresses = [] if truncated else dns_addresses(answer, asked, count)
+    return [flags & 15, truncated, addresses, count]
 
 
 def run(action):
