@@ -410,6 +410,16 @@ def dns_addresses(answer, skip, count):
     return found
 
 
+def receive(conn, size):
+    """So many bytes; MSG_WAITALL does not wait on a socket with a time limit."""
+    got = b""
+    while len(got) < size:
+        more = conn.recv(size - len(got))
+        assert more, f"the end after {len(got)} of {size} bytes"
+        got += more
+    return got
+
+
 def dns(server, name, kind, transport="udp", edns=0):
     """rcode, whether truncated, the addresses, and the number of answers."""
     query = dns_query(name, kind, edns)
@@ -420,8 +430,8 @@ def dns(server, name, kind, transport="udp", edns=0):
     else:
         with dial(server, 53) as conn:
             conn.sendall(struct.pack("!H", len(query)) + query)
-            size, = struct.unpack("!H", conn.recv(2, socket.MSG_WAITALL))
-            answer = conn.recv(size, socket.MSG_WAITALL)
+            size, = struct.unpack("!H", receive(conn, 2))
+            answer = receive(conn, size)
     _, flags, _, count, _, _ = struct.unpack("!HHHHHH", answer[:12])
     assert answer[:2] == query[:2]
     asked = len(query) - (11 if edns else 0)
