@@ -46,7 +46,7 @@ int loop_turn(struct loop *loop, int timeout_ms)
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
     loop_merge(loop, events, count);
-    while ((source = list_first(&loop->ready, struct source, link))) {
+    while (!loop->stop && (source = list_first(&loop->ready, struct source, link))) {
         uint32_t ready = source->ready;
 
         list_remove(&source->link);

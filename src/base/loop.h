@@ -27,6 +27,8 @@ void loop_done(struct loop *loop);
 
 /* Runs until loop_stop(). Returns 0 or negative errno. */
 int loop_run(struct loop *loop);
+/* No callback runs any more, also of what is ready already: who asks an ending process something is
+ * to see it end, not to get an answer. */
 void loop_stop(struct loop *loop);
 
 /* Waits once, at most timeout_ms (-1: for ever), and delivers what came. Negative errno on failure.

@@ -21,7 +21,7 @@ struct forwarder {
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     struct uplink *uplink; /* NULL until the holder gave what it needs, */
-    uint64_t namespace;    /* which is in the one of this cookie: ns_cookie() */
+    json_int_t namespace;  /* which is in this one: the holder's word for it */
     struct route6 *route6;
     bool route6_known, route6_there; /* known: it has been looked at */
     struct stock stock;

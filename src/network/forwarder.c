@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/paths.h"
-#include "kernel/ns.h"
 #include "kernel/sandbox.h"
 #include "network/address.h"
 #include "network/forwarder-private.h"
@@ -56,15 +55,6 @@ static void fds_take(const json_t *reply, int *fds, size_t fd_count, struct upli
         *uplink_fds_field(ret, i) =
             json_is_integer(index) && at < fd_count ? take_fd(&fds[at]) : -1;
     }
-}
-
-static uint64_t namespace_of(struct uplink_fds *fds)
-{
-    uint64_t cookie = 0;
-
-    for (size_t i = 0; i < UPLINK_FDS && !cookie; i++)
-        cookie = ns_cookie(*uplink_fds_field(fds, i));
-    return cookie;
 }
 
 static void route6_tell(struct forwarder *forwarder)
@@ -154,7 +144,7 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
     }
     if (!forwarder->uplink) {
         fds_take(reply, fds, fd_count, &taken);
-        forwarder->namespace = namespace_of(&taken);
+        forwarder->namespace = json_integer_value(json_object_get(reply, "namespace"));
         if (spec_take(forwarder, reply, &own) < 0 || uplink_start(forwarder, &taken, &own) < 0) {
             give_up(forwarder, &own);
             return;
@@ -180,8 +170,7 @@ static int holder_connect(struct forwarder *forwarder)
     int r = forwarder_connect(forwarder, holder_lost, &forwarder->holder);
 
     if (forwarder->uplink)
-        json_object_set_new(parameters, "namespace",
-                            json_integer((json_int_t)forwarder->namespace));
+        json_object_set_new(parameters, "namespace", json_integer(forwarder->namespace));
     if (r >= 0)
         return conn_call(forwarder->holder, "io.vmlan.Holder.Forwarder", parameters, NULL, 0, false,
                          welcomed, forwarder);

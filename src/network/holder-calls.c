@@ -162,10 +162,10 @@ static void reply_uplink(struct call *call, struct holder *holder, struct uplink
         json_object_set_new(sockets, uplink_fds_name(i), json_integer((json_int_t)count));
         sent[count++] = fd;
     }
-    call_reply(
-        call,
-        json_pack("{so so}", "configuration", spec_to_json(&holder->spec), "sockets", sockets),
-        sent, count);
+    call_reply(call,
+               json_pack("{so sI so}", "configuration", spec_to_json(&holder->spec), "namespace",
+                         (json_int_t)ns_cookie(holder->monitor), "sockets", sockets),
+               sent, count);
 }
 
 static void call_forwarder(struct call *call)
