@@ -81,7 +81,7 @@ static int broker_init(struct broker *broker, struct error *error)
     registry_init(&broker->registry, &broker->loop, networks_changed);
     fcntl(broker->listener, F_SETFD, FD_CLOEXEC);
     fcntl(broker->listener, F_SETFL, O_NONBLOCK);
-    r = interface_new(broker_varlink, broker_methods, &broker->interfaces[0], error);
+    r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
     if (r < 0)
         return r;
     r = loop_init(&broker->loop);
@@ -109,7 +109,7 @@ static void broker_done(struct broker *broker)
     timer_done(&broker->idle);
     signals_done(&broker->signals);
     loop_done(&broker->loop);
-    interface_free(broker->interfaces[0]);
+    interface_free(broker->interface);
 }
 
 int broker_main(int argc, char **argv)

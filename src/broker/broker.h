@@ -15,7 +15,7 @@
 struct broker {
     struct loop loop;
     struct signals signals;
-    struct interface *interfaces[2]; /* ours, NULL; connections borrow this */
+    struct interface *interface;
     struct registry registry;
     int listener;   /* owned */
     bool activated; /* the service manager owns the socket's path */

@@ -95,6 +95,7 @@ static int peer_allowed(struct broker *broker, int fd, struct ucred *ret_peer)
 
 void peer_accept(struct broker *broker, int fd)
 {
+    struct interface *const interfaces[] = {broker->interface, NULL};
     OWN(fd) int owned = fd;
     struct ucred credentials;
     struct peer *peer;
@@ -104,7 +105,7 @@ void peer_accept(struct broker *broker, int fd)
     peer = alloc_new(struct peer);
     peer->broker = broker;
     snprintf(peer->name, sizeof(peer->name), "peer %d", (int)credentials.pid);
-    if (conn_new(&broker->loop, take_fd(&owned), peer->name, broker->interfaces, peer, peer_closed,
+    if (conn_new(&broker->loop, take_fd(&owned), peer->name, interfaces, peer, peer_closed,
                  &peer->conn) < 0) {
         free(peer);
         return;

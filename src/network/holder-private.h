@@ -12,8 +12,8 @@
 struct holder {
     struct loop loop;
     struct signals signals;
-    struct interface *interfaces[2]; /* ours, NULL; connections borrow this */
-    int listener;                    /* owned */
+    struct interface *interface;
+    int listener; /* owned */
     struct source listening;
     struct list peers; /* struct holder_peer */
     unsigned peer_count;

@@ -374,12 +374,12 @@ static void peer_closed(struct conn *conn, int error)
 
 static void peer_add(struct holder *holder, int fd)
 {
+    struct interface *const interfaces[] = {holder->interface, NULL};
     struct holder_peer *peer = alloc_new(struct holder_peer);
 
     peer->holder = holder;
     list_init(&peer->link);
-    if (conn_new(&holder->loop, fd, "broker", holder->interfaces, holder, peer_closed,
-                 &peer->conn) < 0) {
+    if (conn_new(&holder->loop, fd, "broker", interfaces, holder, peer_closed, &peer->conn) < 0) {
         free(peer);
         return;
     }
@@ -431,7 +431,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r < 0)
         return r;
     snprintf(holder->directory, sizeof(holder->directory), "%s/net/%s", runtime, name);
-    r = interface_new(holder_varlink, holder_methods, &holder->interfaces[0], error);
+    r = interface_new(holder_varlink, holder_methods, &holder->interface, error);
     if (r < 0)
         return r;
     fcntl(holder->listener, F_SETFD, FD_CLOEXEC);
@@ -481,7 +481,7 @@ static void holder_done(struct holder *holder)
     timer_done(&holder->wanted);
     signals_done(&holder->signals);
     loop_done(&holder->loop);
-    interface_free(holder->interfaces[0]);
+    interface_free(holder->interface);
     spec_done(&holder->spec);
     free(holder->services);
 }

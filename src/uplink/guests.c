@@ -52,17 +52,6 @@ void guests_free(struct guests *guests)
     free(guests);
 }
 
-static union endpoint guest_address(const union endpoint *endpoint)
-{
-    union endpoint address = *endpoint;
-
-    if (address.any.sa_family == AF_INET)
-        address.v4.sin_port = 0;
-    else
-        address.v6.sin6_port = 0;
-    return address;
-}
-
 /* Where the guest of this address hangs, or would. */
 static struct guest **guests_place(struct guests *guests, const union endpoint *address)
 {
@@ -75,7 +64,7 @@ static struct guest **guests_place(struct guests *guests, const union endpoint *
 
 int guests_enter(struct guests *guests, const union endpoint *endpoint, struct guest **ret)
 {
-    union endpoint address = guest_address(endpoint);
+    union endpoint address = endpoint_address(endpoint);
     struct guest **place = guests_place(guests, &address);
     struct guest *guest = *place;
 

@@ -85,11 +85,7 @@ int host_route(int family, union endpoint *ret)
         return -errno;
     if (!guest_may_reach(&e))
         return -EADDRNOTAVAIL;
-    if (family == AF_INET)
-        e.v4.sin_port = 0;
-    else
-        e.v6.sin6_port = 0;
-    *ret = e;
+    *ret = endpoint_address(&e);
     return 0;
 }
 
