@@ -20,33 +20,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections import namedtuple
+
+from shell import GuestError, Shell
 
 SUN_PATH_MAX = 107  # bytes, unix(7), without the final NUL
 CONNECT_PAUSE = 0.02  # seconds; QEMU makes its sockets some 50 ms after its start
 ANSWER_GRACE = 15  # seconds a busy guest may need to say that it has ended a command
 ANSWER_END = re.compile(rb"\n@@RC (\d+)\n\Z")
 HELLO = b"@@HELLO "
-PING_COUNTS = re.compile(r"(\d+) packets transmitted, (\d+) packets received")
-PING_TIMES = re.compile(r"= [\d.]+/([\d.]+)/[\d.]+ ms")
-
-# What ping counted; milliseconds is the mean round trip, None when nothing came back.
-Ping = namedtuple("Ping", "sent received milliseconds")
 
 
-def ping_result(text):
-    """The Ping in the output of busybox's ping; None when it never sent anything."""
-    counts, times = PING_COUNTS.search(text), PING_TIMES.search(text)
-    if not counts:
-        return None
-    return Ping(int(counts[1]), int(counts[2]), float(times[1]) if times else None)
-
-
-class GuestError(Exception):
-    """The guest did not boot, died, or a command in it failed; the text holds its last words."""
-
-
-class Guest:
+class Guest(Shell):
     """One guest. prefix goes before QEMU (e.g. vmlan run ... --), net_args after its own options.
 
     memory is in MiB. uid and gid (gid defaults to uid) make root run it as that numeric user;
@@ -124,37 +108,6 @@ class Guest:
         if status != 0:
             raise GuestError(f"guest {self.name}: status {status} from: {command}\n{output}")
         return output.removesuffix("\n")
-
-    def wait_address(self, family=4, nic="eth0", timeout=30):
-        """Waits for a global address of family 4 or 6 that is ready for use; returns it."""
-        show = f"ip -{family} addr show dev {nic} scope global"
-        word = {4: "inet", 6: "inet6"}[family]
-        pick = f"sed -n '/tentative/d; s|^ *{word} \\([^/ ]*\\).*|\\1|p' | head -n 1"
-        return self.check(f'until a=$({show} | {pick}); [ "$a" ]; do sleep 0.1; done; echo "$a"',
-                          timeout)
-
-    def wait_reach(self, target, family=4, timeout=30):
-        """Waits until target has a name or address of that family here and answers a ping."""
-        self.check(f"until ping -{family} -c 1 -W 1 {shlex.quote(target)}; do sleep 0.2; done",
-                   timeout)
-
-    def ping(self, target, family=4, count=5, size=56):
-        """Pings target count times; returns a Ping. A name without an address is a GuestError."""
-        text = self.run(f"ping -{family} -A -w 10 -c {count} -s {size} {shlex.quote(target)}")[1]
-        result = ping_result(text)
-        if result is None:
-            raise GuestError(f"guest {self.name}: {text}")
-        return result
-
-    def iperf3_serve(self, port=5201):
-        """Starts an iperf3 server in the guest; returns when it listens."""
-        self.check(f"iperf3 -s -D -p {port}; "
-                   f"until netstat -ltn | grep -q ':{port} '; do sleep 0.1; done")
-
-    def iperf3(self, address, *options, seconds=3, port=5201):
-        """Runs an iperf3 client in the guest; returns iperf3's JSON report."""
-        words = ["iperf3", "-J", "-c", address, "-p", str(port), "-t", str(seconds), *options]
-        return json.loads(self.check(shlex.join(words), timeout=seconds + 30))
 
     def qmp(self, command, **arguments):
         """Runs a QMP command (e.g. qmp("set_link", name="n0", up=False)); returns its answer."""
