@@ -41,11 +41,18 @@ static void asked_gone(struct call *call, void *context)
 static void ask(struct call *call, struct network *network, const char *method, json_t *parameters,
                 bool revive, conn_reply_fn *answer)
 {
+    json_t *asks = call_parameters(call);
+    bool strict = json_is_true(json_object_get(asks, "strict"));
+    struct network_question question = {.method = method,
+                                        .parameters = parameters,
+                                        .strict =
+                                            strict ? json_object_get(asks, "configuration") : NULL,
+                                        .revive = revive};
     struct asked *asked = alloc_new(struct asked);
 
-    *asked = (struct asked){call, network, json_incref(call_parameters(call))};
+    *asked = (struct asked){call, network, json_incref(asks)};
     call_on_gone(call, asked_gone, asked);
-    network_ask(network, method, parameters, revive, answer, asked);
+    network_ask(network, &question, answer, asked);
 }
 
 static void answer_error(struct asked *asked, const struct error *error)
@@ -189,9 +196,12 @@ static void acquired(void *context, json_t *reply, int *fds, size_t fd_count, bo
                      const struct error *error)
 {
     struct asked *asked = context;
+    struct error own;
     json_t *answer;
 
     (void)more;
+    if (!error && peer_may_acquire(call_peer(asked->call), &own) < 0)
+        error = &own;
     if (error) {
         answer_error(asked, error);
         return;
@@ -208,7 +218,7 @@ static void call_acquire(struct call *call)
     struct network *network;
     struct error error;
 
-    if (peer_same_executable(call_peer(call), &error) < 0) {
+    if (peer_may_acquire(call_peer(call), &error) < 0) {
         fail(call, &error);
         return;
     }
@@ -348,7 +358,8 @@ static void listing_next(struct listing *listing)
 
         listing->asking = registry_find(listing->registry, name, NULL);
         if (listing->asking) {
-            network_ask(listing->asking, "Describe", NULL, false, listed, listing);
+            network_ask(listing->asking, &(struct network_question){.method = "Describe"}, listed,
+                        listing);
             return;
         }
     }

@@ -7,18 +7,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 
 enum { PEERS_MAX = 512, DESCRIPTORS = 4096 };
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5, include/uapi/asm-generic/socket.h */
-#endif
 
 /* Half of the descriptors stays for networks and for what requests carry: without one a broker
  * can't take a connection to refuse it, and would lose those that come with a holder's answer. */
@@ -104,6 +98,7 @@ void peer_accept(struct broker *broker, int fd)
         return;
     peer = alloc_new(struct peer);
     peer->broker = broker;
+    peer->executable = executable_of_peer(owned, credentials.pid);
     snprintf(peer->name, sizeof(peer->name), "peer %d", (int)credentials.pid);
     if (conn_new(&broker->loop, take_fd(&owned), peer->name, interfaces, peer, peer_closed,
                  &peer->conn) < 0) {
@@ -115,39 +110,16 @@ void peer_accept(struct broker *broker, int fd)
     timer_stop(&broker->idle);
 }
 
-static int executable_of(pid_t pid, struct stat *ret)
+int peer_may_acquire(const struct peer *peer, struct error *error)
 {
-    char path[64];
+    const struct conn_peer *process = conn_peer(peer->conn);
+    struct executable now = executable_of_peer(conn_fd(peer->conn), process->pid);
 
-    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    return stat(path, ret) < 0 ? -errno : 0;
-}
-
-static int peer_pidfd(const struct peer *peer)
-{
-    int pidfd = -1;
-    socklen_t size = sizeof(pidfd);
-
-    if (getsockopt(conn_fd(peer->conn), SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
-        return pidfd;
-    return (int)syscall(SYS_pidfd_open, conn_peer(peer->conn)->pid, 0);
-}
-
-int peer_same_executable(const struct peer *peer, struct error *error)
-{
-    OWN(fd) int pidfd = peer_pidfd(peer);
-    struct stat theirs, ours;
-    bool same = pidfd >= 0 && executable_of(conn_peer(peer->conn)->pid, &theirs) >= 0 &&
-                stat("/proc/self/exe", &ours) >= 0 && theirs.st_dev == ours.st_dev &&
-                theirs.st_ino == ours.st_ino &&
-                syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
-
-    if (same)
-        return 0;
-    error_set(error, -EPERM, ERROR_PERMISSION,
-              "the namespaces of a network are handed only to the vmlan that runs this broker");
-    error_hint(error,
-               "use vmlan exec; if vmlan was upgraded: kill %d, networks go on with a new broker",
-               (int)getpid());
-    return -EPERM;
+    if (!executable_equal(&now, &peer->executable)) {
+        error_set(error, -EPERM, ERROR_PERMISSION,
+                  "the process that connected has ended or runs another program now");
+        error_hint(error, "connect, ask and wait for the answer from one program");
+        return -EPERM;
+    }
+    return executable_allowed(&now, error);
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/executable.h"
 
 struct peer {
     struct list link;
     struct broker *broker;
     struct conn *conn;
-    char name[32]; /* "peer PID", for log lines */
+    struct executable executable; /* when it connected */
+    char name[32];                /* "peer PID", for log lines */
 };
 
 /* How many a broker may have; raises what this process may open, as far as it is allowed to. */
@@ -19,7 +21,7 @@ void peer_free(struct peer *peer);
 
 struct peer *call_peer(struct call *call);
 
-/* Does the process at the other end run the very file this process runs? Checked by device and
- * inode of /proc/PID/exe while a pidfd proves that PID is still that process. 0, or -EPERM with a
- * message. */
-int peer_same_executable(const struct peer *peer, struct error *error);
+/* May this peer have a network's namespaces (executable.h)? Asked when the request comes and again
+ * when the answer goes: who runs another program than when it connected may not. 0, or -EPERM with
+ * a message. */
+int peer_may_acquire(const struct peer *peer, struct error *error);

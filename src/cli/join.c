@@ -179,6 +179,7 @@ static const struct verb_option join_options[] = {
     {"name", 'n', "NAME", "the guest's name on the network"},
     {"mac", 0, "MAC", "its MAC address"},
     {"ip", 0, "ADDRESS", "its IPv4 address"},
+    SESSION_STRICT,
     {0},
 };
 
@@ -223,6 +224,7 @@ static int exec(struct cli *cli)
     if (session_parameters(cli, cli->arguments[0], &parameters) < 0 ||
         session_ask(cli, "Acquire", parameters, &reply, &fds) < 0)
         return 1;
+    session_warn_differs(cli, cli->arguments[0], reply);
     ns = (struct ns){fds.fds[0], fds.fds[1]};
     r = ns_enter(&ns, &error);
     if (r >= 0)
@@ -233,12 +235,18 @@ static int exec(struct cli *cli)
     return run_command(cli, cli->command);
 }
 
+static const struct verb_option exec_options[] = {
+    SESSION_STRICT,
+    {0},
+};
+
 const struct verb verb_exec = {
     .name = "exec",
     .arguments = "NET",
     .summary = "run a command at the host's seat on the network",
     .text = "CMD runs in the network's own namespace, as its root: it has the gateway's addresses, "
             "reaches every guest, and resolves their names.",
+    .options = exec_options,
     .arguments_min = 1,
     .arguments_max = 1,
     .command = true,

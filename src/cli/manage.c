@@ -22,10 +22,16 @@ static int up(struct cli *cli)
     return 0;
 }
 
+static const struct verb_option up_options[] = {
+    SESSION_STRICT,
+    {0},
+};
+
 const struct verb verb_up = {
     .name = "up",
     .arguments = "NET",
     .summary = "start a network and keep it without ports",
+    .options = up_options,
     .arguments_min = 1,
     .arguments_max = 1,
     .run = up,

@@ -160,7 +160,8 @@ static const char *backend_asked(const char *backend)
     return backend;
 }
 
-static json_t *attach_parameters(const struct nic *nic, const char *mac, json_t *configuration)
+static json_t *attach_parameters(const struct cli *cli, const struct nic *nic, const char *mac,
+                                 json_t *configuration)
 {
     json_t *parameters = json_pack("{ss ss sI}", "network", nic->network, "mac", mac, "queues",
                                    (json_int_t)nic->queues);
@@ -173,6 +174,7 @@ static json_t *attach_parameters(const struct nic *nic, const char *mac, json_t 
         json_object_set_new(parameters, "ip", json_string(nic->ip));
     if (nic->name)
         json_object_set_new(parameters, "name", json_string(nic->name));
+    session_set_strict(cli, parameters);
     return parameters;
 }
 
@@ -182,8 +184,8 @@ static bool taken(const struct error *error, const char *where)
 }
 
 /* Attaches; what was derived or guessed gives way when another port has it already. */
-static int nic_attach(struct client *client, struct nic *nic, const char *identity, int index,
-                      json_t *configuration, struct error *error)
+static int nic_attach(const struct cli *cli, struct client *client, struct nic *nic,
+                      const char *identity, int index, json_t *configuration, struct error *error)
 {
     char derived[MAC_TEXT_SIZE];
     int salt = 0;
@@ -196,8 +198,8 @@ static int nic_attach(struct client *client, struct nic *nic, const char *identi
             mac_derive(nic, identity, index, salt, derived);
             mac = derived;
         }
-        r = client_call(client, "Attach", attach_parameters(nic, mac, configuration), &nic->reply,
-                        &nic->fds, error);
+        r = client_call(client, "Attach", attach_parameters(cli, nic, mac, configuration),
+                        &nic->reply, &nic->fds, error);
         if (r >= 0)
             return r;
         if (taken(error, "Attach.name") && nic->named_by_command) {
@@ -230,7 +232,7 @@ int nics_attach(const struct cli *cli, struct nics *nics, const char *identity, 
         if (!client)
             r = client_open(CLIENT_START, &client, &error);
         if (r >= 0)
-            r = nic_attach(client, nic, identity, i, configuration, &error);
+            r = nic_attach(cli, client, nic, identity, i, configuration, &error);
         if (r >= 0)
             session_warn_differs(cli, nic->network, nic->reply);
     }

@@ -81,6 +81,7 @@ static const struct verb_option options[] = {
     {"network", 'n', "NET[,…]",
      "a network, with fields backend=, mac=, ip=, name=, queues=; may be repeated"},
     {"instance", 0, "FILE", "the vmnet networks of a Lima instance (lima.yaml)"},
+    SESSION_STRICT,
     {0},
 };
 

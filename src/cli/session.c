@@ -39,8 +39,15 @@ int session_parameters(const struct cli *cli, const char *network, json_t **ret)
     parameters = json_pack("{ss}", "network", network);
     if (configuration)
         json_object_set_new(parameters, "configuration", configuration);
+    session_set_strict(cli, parameters);
     *ret = parameters;
     return 0;
+}
+
+void session_set_strict(const struct cli *cli, json_t *parameters)
+{
+    if (cli_option(cli, "strict"))
+        json_object_set_new(parameters, "strict", json_true());
 }
 
 int session_ask(const struct cli *cli, const char *method, json_t *parameters, json_t **ret,

@@ -15,6 +15,7 @@
 #include "config/yaml.h"
 
 #define NETWORKS_MAX      64
+#define CLIENTS_MAX       64
 #define NETWORKS_BUILT_IN "built-in defaults"
 
 /* As in Lima's template for networks.yaml. */
@@ -30,6 +31,7 @@ void networks_done(struct networks *networks)
 {
     free(networks->source);
     json_decref(networks->vmnet);
+    json_decref(networks->clients);
     *networks = (struct networks){0};
 }
 
@@ -38,6 +40,7 @@ static void networks_built_in(struct networks *ret)
     *ret = (struct networks){
         .source = alloc_text(NETWORKS_BUILT_IN),
         .vmnet = json_loads(networks_default, 0, NULL),
+        .clients = json_array(),
     };
 }
 
@@ -122,6 +125,27 @@ static void networks_check_all(struct check *check, const struct yaml_document *
     pointer_pop(&check->path, mark);
 }
 
+static void clients_check(struct check *check, const json_t *clients)
+{
+    size_t mark = pointer_push(&check->path, "clients"), index;
+    char found[FAULTS_VALUE_SIZE];
+    json_t *client;
+
+    if (check_list(check, clients, CLIENTS_MAX)) {
+        json_array_foreach(clients, index, client) {
+            size_t inside = pointer_push_index(&check->path, index);
+            const char *path = check_string(check, client);
+
+            if (path && path[0] != '/')
+                error_hint(
+                    check_fault(check, "%s is not an absolute path", faults_quote(path, found)),
+                    "write the program's whole path, such as /usr/bin/podman");
+            pointer_pop(&check->path, inside);
+        }
+    }
+    pointer_pop(&check->path, mark);
+}
+
 /* The networks as written, with {} for a name without settings. */
 static json_t *networks_written(json_t *vmnet)
 {
@@ -141,10 +165,11 @@ static json_t *networks_written(json_t *vmnet)
 static int networks_check(const struct yaml_document *document, bool lima, struct networks *ret,
                           struct faults *faults)
 {
-    static const char *const keys[] = {"vmnet"};
+    static const char *const keys[] = {"vmnet", "clients"};
     struct yaml_places places = yaml_places(document, "");
     OWN(check) struct check check = {.places = &places.places, .faults = faults};
     json_t *vmnet = check_given(document->root, "vmnet");
+    json_t *clients = lima ? NULL : check_given(document->root, "clients");
     size_t before = faults->total;
     const char *key;
     json_t *value;
@@ -155,16 +180,20 @@ static int networks_check(const struct yaml_document *document, bool lima, struc
     }
     if (vmnet)
         networks_check_all(&check, document, vmnet);
+    if (clients)
+        clients_check(&check, clients);
     if (faults->total != before)
         return -EINVAL;
-    if (json_object_size(vmnet) == 0) {
+    if (json_object_size(vmnet) == 0 && json_array_size(clients) == 0) {
         networks_built_in(ret);
         return 0;
     }
     *ret = (struct networks){
         .source = alloc_text(document->source),
         .lima = lima,
-        .vmnet = networks_written(vmnet),
+        .vmnet = json_object_size(vmnet) ? networks_written(vmnet)
+                                         : json_loads(networks_default, 0, NULL),
+        .clients = clients ? json_incref(clients) : json_array(),
     };
     return 0;
 }

@@ -14,6 +14,7 @@ struct networks {
     char *source;  /* path of the file, or "built-in defaults" */
     bool lima;     /* Lima's file: only its vmnet section counts, other keys are Lima's business */
     json_t *vmnet; /* object: network name -> configuration as written (checked) */
+    json_t *clients; /* array of absolute paths: programs that may Acquire; may be empty */
 };
 
 /* given: --config, may be NULL. On failure faults has one line for each thing wrong, with

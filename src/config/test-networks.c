@@ -404,10 +404,16 @@ static const struct {
      "F:5:5: the key \"dhcp\" stands here again; the first is at F:3:5; keep one of them\n"},
     {"vment:\n"
      "  a: {}\n",
-     "F:1:1: unknown key \"vment\"; did you mean vmnet? Known keys: vmnet\n"},
+     "F:1:1: unknown key \"vment\"; did you mean vmnet? Known keys: vmnet, clients\n"},
     {"vmnet: {}\n"
      "paths: {}\n",
-     "F:2:1: unknown key \"paths\"; known keys: vmnet\n"},
+     "F:2:1: unknown key \"paths\"; known keys: vmnet, clients\n"},
+    {"clients: /usr/bin/true\n",
+     "F:1:10: clients: \"/usr/bin/true\" is not a list; begin each entry with \"- \"\n"},
+    {"clients: [bin/true, 5]\n",
+     "F:1:11: clients[0]: \"bin/true\" is not an absolute path; write the program's whole path, "
+     "such as /usr/bin/podman\n"
+     "F:1:21: clients[1]: 5 is not a string; write it in quotes: \"5\"\n"},
     {"vmnet: [a]\n",
      "F:1:8: vmnet: a list is not a mapping; write the settings below it, as KEY: VALUE\n"},
     {"vmnet: shared\n",

@@ -196,6 +196,7 @@ void client_fds_done(struct client_fds *fds)
 /* What became of a call. */
 struct outcome {
     struct client *client;
+    const char *method;
     bool done, lost;
     int result;
     json_t *reply;
@@ -205,12 +206,23 @@ struct outcome {
     void *context;
 };
 
+/* A broker that has been running since before an upgrade. */
+static void explain_older(const char *method, const struct error *told, struct error *error)
+{
+    error_set(error, told->code, ERROR_UNAVAILABLE,
+              "the broker that runs is of an older vmlan: it does not know %s",
+              strchr(told->where, '.') ? told->where : method);
+    error_hint(error, "vmlan service restart; networks and guests go on");
+}
+
 static void outcome_error(struct outcome *outcome, const struct error *error)
 {
     outcome->done = true;
     outcome->result = error->code;
     outcome->lost = error->code == -ECONNRESET;
-    if (outcome->error)
+    if (outcome->error && error->code == -ENOSYS)
+        explain_older(outcome->method, error, outcome->error);
+    else if (outcome->error)
         *outcome->error = *error;
 }
 
@@ -260,6 +272,7 @@ static int client_ask(struct client *client, const char *method, json_t *paramet
     int r = -ECONNRESET;
 
     snprintf(full, sizeof(full), "io.vmlan.Broker.%s", method);
+    outcome->method = method;
     for (int try = 0; try < TRIES && r == -ECONNRESET; try++) {
         if (!client->conn && (r = client_connect(client, outcome->error)) < 0)
             return r;

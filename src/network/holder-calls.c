@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "kernel/ns.h"
 #include "network/holder-private.h"
+#include "network/holder.h"
 #include "network/uplink-fds.h"
 
 json_t *holder_indexes(size_t first, size_t count)
@@ -63,8 +64,9 @@ static void call_describe(struct call *call)
     list_each(port, &holder->ports, link)
         json_array_append_new(ports, port_to_json(port));
     reply =
-        json_pack("{ss so sb so ss so}", "network", holder->spec.name, "configuration",
-                  spec_to_json(&holder->spec), "pinned", holder->pinned, "ports", ports, "services",
+        json_pack("{si si ss so sb so ss so}", "version", HOLDER_VERSION, "oldest", HOLDER_OLDEST,
+                  "network", holder->spec.name, "configuration", spec_to_json(&holder->spec),
+                  "pinned", holder->pinned, "ports", ports, "services",
                   holder->services ? holder->services : "", "fds", holder_indexes(0, 2));
     call_reply(call, reply, (int[]){ns.user, ns.net}, 2);
 }

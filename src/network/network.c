@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "base/role.h"
+#include "network/holder.h"
 #include "uplink/host.h"
 
 /* A holder that dies this often within the time is not started again. */
@@ -34,7 +35,8 @@ struct network {
     uint64_t forwarder_started; /* clock_ms() */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
-    bool known; /* spec is */
+    bool known;   /* spec is */
+    bool foreign; /* the holder is of a vmlan that is too new for us: it can only be ended */
     bool pinned;
     struct ns ns; /* for the next holder */
     struct list requests;
@@ -47,7 +49,7 @@ struct request {
     struct list link;
     struct network *network;
     char *method;
-    json_t *parameters;
+    json_t *parameters, *strict;
     bool revive, sent;
     conn_reply_fn *answer; /* NULL: forgotten */
     void *context;
@@ -87,8 +89,19 @@ static void request_free(struct request *request)
 {
     list_remove(&request->link);
     json_decref(request->parameters);
+    json_decref(request->strict);
     free(request->method);
     free(request);
+}
+
+static void request_fail(struct request *request, const struct error *error)
+{
+    conn_reply_fn *answer = request->answer;
+    void *context = request->context;
+
+    request_free(request);
+    if (answer)
+        answer(context, NULL, NULL, 0, false, error);
 }
 
 /* Tells requests that they won't be answered: all of them, or those that the next holder is not
@@ -105,14 +118,8 @@ static void requests_fail(struct network *network, bool all, const struct error 
         list_remove(&request->link);
         list_append(&failed, &request->link);
     }
-    while ((request = list_first(&failed, struct request, link))) {
-        conn_reply_fn *answer = request->answer;
-        void *context = request->context;
-
-        request_free(request);
-        if (answer)
-            answer(context, NULL, NULL, 0, false, error);
-    }
+    while ((request = list_first(&failed, struct request, link)))
+        request_fail(request, error);
 }
 
 static void directory_remove(struct network *network)
@@ -150,17 +157,75 @@ static int request_send(struct request *request)
     return r;
 }
 
+static void refuse_foreign(const struct network *network, struct error *error)
+{
+    error_set(error, -ENOSYS, ERROR_UNAVAILABLE,
+              "network %s runs with a newer vmlan than this broker's", network->name);
+    error_hint(error,
+               "use that vmlan: vmlan service restart; or vmlan down %s, which cuts its guests off",
+               network->name);
+}
+
+static bool differs(const struct network *network, const json_t *wanted, struct error *error)
+{
+    OWN(json) json_t *keys = spec_differs(&network->spec, wanted);
+    OWN(buf) struct buf names = BUF_NULL;
+    json_t *key;
+    size_t index;
+
+    if (json_array_size(keys) == 0)
+        return false;
+    json_array_foreach(keys, index, key)
+        buf_printf(&names, "%s%s", index ? ", " : "", json_string_value(key));
+    error_set(error, -EEXIST, ERROR_CONFLICT, "network %s runs with another configuration (%s)",
+              network->name, buf_text(&names));
+    error_hint(error, "vmlan down %s, then start it anew; or leave out strict", network->name);
+    return true;
+}
+
+/* What can be said only now that the holder has been described. */
+static bool request_refused(const struct request *request, struct error *error)
+{
+    static const char *const always[] = {"Describe", "End"};
+    const struct network *network = request->network;
+    bool foreign = network->foreign;
+
+    for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+        foreign = foreign && strcmp(request->method, always[i]) != 0;
+    if (foreign)
+        refuse_foreign(network, error);
+    return foreign || (request->strict && differs(network, request->strict, error));
+}
+
 /* In their order, as many as the connection takes (CONN_PENDING_MAX); the others when answers to
  * these have come, or when there is a holder again. */
 static void requests_send(struct network *network)
 {
     struct request *request;
+    struct error error;
 
-    if (!network->holder)
+    if (!network->holder || !network->known)
         return;
-    list_each(request, &network->requests, link)
-        if (!request->sent && request_send(request) < 0)
+    list_each(request, &network->requests, link) {
+        if (request->sent)
+            continue;
+        if (request_refused(request, &error))
+            request_fail(request, &error);
+        else if (request_send(request) < 0)
             return;
+    }
+}
+
+/* What an older holder does not know. */
+static void explain_older(const struct request *request, const struct error *told,
+                          struct error *error)
+{
+    const char *name = request->network->name;
+
+    error_set(error, -ENOSYS, ERROR_UNAVAILABLE,
+              "network %s runs with an older vmlan, which does not know %s", name,
+              strchr(told->where, '.') ? told->where : request->method);
+    error_hint(error, "vmlan down %s, then start it anew: its guests are cut off", name);
 }
 
 static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
@@ -170,7 +235,12 @@ static void request_answered(void *context, json_t *reply, int *fds, size_t fd_c
     struct network *network = request->network;
     conn_reply_fn *answer = request->answer;
     void *answer_context = request->context;
+    struct error own;
 
+    if (error && error->code == -ENOSYS) {
+        explain_older(request, error, &own);
+        error = &own;
+    }
     if (error && error->code == -ECONNRESET) {
         request->sent = false; /* holder_lost() decides */
         return;
@@ -181,15 +251,17 @@ static void request_answered(void *context, json_t *reply, int *fds, size_t fd_c
         answer(answer_context, reply, fds, fd_count, more, error);
 }
 
-void network_ask(struct network *network, const char *method, json_t *parameters, bool revive,
+void network_ask(struct network *network, const struct network_question *question,
                  conn_reply_fn *answer, void *context)
 {
     struct request *request = alloc_new(struct request);
+    json_t *parameters = question->parameters;
 
     *request = (struct request){.network = network,
-                                .method = alloc_text(method),
+                                .method = alloc_text(question->method),
                                 .parameters = parameters ? parameters : json_object(),
-                                .revive = revive,
+                                .strict = json_incref((json_t *)question->strict),
+                                .revive = question->revive,
                                 .answer = answer,
                                 .context = context};
     list_append(&network->requests, &request->link);
@@ -305,13 +377,18 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
         return;
     }
     network->known = true;
+    network->foreign = json_integer_value(json_object_get(reply, "oldest")) > HOLDER_VERSION;
+    if (network->foreign)
+        log_warn(network->name, "its holder is of a newer vmlan: it can only be ended");
     network->pinned = json_is_true(json_object_get(reply, "pinned"));
     if (fd_count == 2 && network->ns.net < 0) {
         network->ns.user = take_fd(&fds[0]);
         network->ns.net = take_fd(&fds[1]);
     }
     network->forwarder_ms = FORWARDER_FIRST_MS;
-    forwarder_ask(network);
+    if (!network->foreign)
+        forwarder_ask(network);
+    requests_send(network);
 }
 
 static void holder_lost(struct conn *conn, int error);

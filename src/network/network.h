@@ -39,9 +39,16 @@ const struct spec *network_spec(const struct network *network);
 struct list *network_link(struct network *network); /* for the registry's list */
 struct network *network_of_link(struct list *link);
 
-/* Asks the holder: "AddPort" with its parameters (stolen). answer as in conn.h. revive: when the
- * network ends before it answered, start it again and ask that one. */
-void network_ask(struct network *network, const char *method, json_t *parameters, bool revive,
+/* A question to the holder. */
+struct network_question {
+    const char *method; /* "AddPort" */
+    json_t *parameters; /* stolen; NULL: none */
+    const json_t
+        *strict; /* fails unless the network runs with this configuration; NULL: with any */
+    bool revive; /* when the network ends before it answered, start it again and ask that one */
+};
+/* answer as in conn.h; it may be called from within. */
+void network_ask(struct network *network, const struct network_question *question,
                  conn_reply_fn *answer, void *context);
 /* Forgets requests with this context: their answers are dropped. */
 void network_forget(struct network *network, const void *context);

@@ -50,7 +50,8 @@ typedef void conn_closed_fn(struct conn *conn, int error);
 
 /* A reply to conn_call(). Exactly one of reply and error is set; both are borrowed, and so are the
  * fds: take one by setting its slot to -1. more: another reply to this call follows. When the
- * connection ends, every pending call gets an error with code -ECONNRESET first. */
+ * connection ends, every pending call gets an error with code -ECONNRESET first. A peer that does
+ * not know the method or one of its fields, so is older than we are: code -ENOSYS. */
 typedef void conn_reply_fn(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                            const struct error *error);
 

@@ -170,7 +170,7 @@ static int check_struct(const struct place *place, const struct type *type, cons
         const struct place inside = {.up = place, .name = key};
 
         if (!field_of(type, key))
-            return check_fail(&inside, "found a field that is not known", place, type, error);
+            return check_fail(&inside, IDL_UNKNOWN_FIELD, place, type, error);
     }
     for (const struct field *field = type->fields; field && r >= 0; field = field->next) {
         const struct place inside = {.up = place, .name = field->name};

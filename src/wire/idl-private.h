@@ -10,6 +10,9 @@
 
 #include "wire/idl.h"
 
+/* The reason of a request with one; from a peer of an earlier version it means that it is older. */
+#define IDL_UNKNOWN_FIELD "found a field that is not known"
+
 enum kind {
     KIND_BOOL,
     KIND_INT,

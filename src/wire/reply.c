@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "wire/conn-private.h"
+#include "wire/idl-private.h"
 
 struct request {
     struct list link;
@@ -58,6 +59,8 @@ static void error_read(const struct request *request, const char *name, const js
         error_set(error, known.code, known.id, "%s", reason);
     else
         error_set(error, known.code, known.id, "the peer answered %s", name);
+    if (reason && strcmp(reason, IDL_UNKNOWN_FIELD) == 0)
+        error->code = -ENOSYS;
     error_where(error, "%s", field ? field : reason ? "" : request->method);
     error_hint(error, "%s", hint ? hint : "");
 }

@@ -32,8 +32,8 @@ USAGE = [
     ("inspect a b", "vmlan inspect: unexpected argument b; usage: vmlan inspect [options] NET"),
     ("leases shared -w",
      "vmlan leases: an argument is missing after -w; usage: vmlan leases [options] NET"),
-    ("up", "vmlan up: something is missing; usage: vmlan up NET"),
-    ("up a b", "vmlan up: unexpected argument b; usage: vmlan up NET"),
+    ("up", "vmlan up: something is missing; usage: vmlan up [options] NET"),
+    ("up a b", "vmlan up: unexpected argument b; usage: vmlan up [options] NET"),
     ("down", "vmlan down: something is missing; usage: vmlan down NET…"),
     ("check a b", "vmlan check: unexpected argument b; usage: vmlan check [FILE]"),
     ("doctor x", "vmlan doctor: unexpected argument x; usage: vmlan doctor"),
@@ -44,8 +44,8 @@ USAGE = [
     ("join -- true", f"vmlan join: something is missing; {JOIN}"),
     ("join shared", f"vmlan join: {MISSING}; {JOIN}"),
     ("join shared host -- true", f"vmlan join: unexpected argument host; {JOIN}"),
-    ("exec -- true", "vmlan exec: something is missing; usage: vmlan exec NET -- CMD …"),
-    ("exec shared", f"vmlan exec: {MISSING}; usage: vmlan exec NET -- CMD …"),
+    ("exec -- true", "vmlan exec: something is missing; usage: vmlan exec [options] NET -- CMD …"),
+    ("exec shared", f"vmlan exec: {MISSING}; usage: vmlan exec [options] NET -- CMD …"),
 ]
 
 # Status 1: what the words mean.

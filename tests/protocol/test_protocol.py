@@ -292,9 +292,10 @@ def test_acquire_is_for_the_same_executable(broker):
         broker.site.run("/usr/bin/python3", "-", broker.path, input=source).stdout)
     assert name == f"{BROKER}.PermissionDenied"
     assert parameters == {
-        "reason": "the namespaces of a network are handed only to the vmlan that runs this broker",
-        "hint": "use vmlan exec; if vmlan was upgraded: "
-                f"kill {broker.pid}, networks go on with a new broker"}
+        "reason": "the namespaces of a network are handed only to the vmlan that runs this broker "
+                  "and to programs listed under clients: in networks.yaml",
+        "hint": "use vmlan exec, or list the program; if vmlan was upgraded: vmlan service "
+                "restart"}
     assert broker.site.vmlan("exec", "shared", "--", "echo", "here").stdout == "here\n"
 
 

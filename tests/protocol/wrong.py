@@ -24,7 +24,7 @@ MAC_HINT = "write six bytes such as 52:54:00:12:34:56"
 IP_HINT = "write four numbers such as 192.168.107.10"
 RANGE_HINT = "use one of 192.168.107.0/24, but not the gateway's or the broadcast address"
 ATTACH_FIELDS = ("Attach has the fields network, configuration, backend, name, mac, ip, queues, "
-                 "tso, checksumOffload")
+                 "tso, checksumOffload, strict")
 BACKENDS = "its values are tap, namespace, stream, datagram, datagram_next"
 METHODS = f"{BROKER} has the methods Attach, Acquire, List, …"
 INTERFACES = f"the interfaces are {SERVICE}, {BROKER}"
