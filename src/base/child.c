@@ -4,14 +4,45 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/alloc.h"
+
 enum { FIRST_FD = 3 };
+
+/* What the child needs and can't make: it may be a copy of a program with threads, one of which
+ * held the allocator's or the environment's lock when it was copied (signal-safety(7)). */
+struct prepared {
+    pid_t parent;
+    char **environment; /* the caller's, with listen_pid in the place of its LISTEN_… */
+    char listen_pid[32];
+};
+
+static void prepared_make(const struct child_spec *spec, struct prepared *ret)
+{
+    size_t size = 0, used = 0;
+
+    while (environ && environ[size])
+        size++;
+    *ret = (struct prepared){.parent = getpid()};
+    ret->environment = alloc_zero(size + 3, sizeof(char *));
+    for (size_t i = 0; i < size; i++)
+        if (strncmp(environ[i], "LISTEN_FDS=", 11) != 0 &&
+            strncmp(environ[i], "LISTEN_PID=", 11) != 0 &&
+            strncmp(environ[i], "LISTEN_FDNAMES=", 15) != 0)
+            ret->environment[used++] = environ[i];
+    if (spec->listen) {
+        ret->environment[used++] = (char *)"LISTEN_FDS=1";
+        ret->environment[used++] = ret->listen_pid;
+    }
+}
 
 /* Moves the fds to 3, 4, …; through high numbers first, so that none overwrites another. */
 static int fds_place(const struct child_spec *spec)
@@ -50,14 +81,13 @@ static void signals_reset(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int child_exec(const struct child_spec *spec, pid_t parent)
+static int child_exec(const struct child_spec *spec, struct prepared *prepared)
 {
-    char pid[32];
     int r;
 
     if (spec->die_with_us) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != parent)
+        if (getppid() != prepared->parent)
             return -ESRCH; /* the parent ended before it could be watched */
     }
     r = stdio_place(spec->out); /* first: fds_place() may overwrite the number of out */
@@ -65,19 +95,22 @@ static int child_exec(const struct child_spec *spec, pid_t parent)
         r = fds_place(spec);
     if (r < 0)
         return r;
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDNAMES");
-    if (spec->listen) {
-        snprintf(pid, sizeof(pid), "%d", (int)getpid());
-        setenv("LISTEN_PID", pid, 1);
-        setenv("LISTEN_FDS", "1", 1);
-    }
+    /* Those of a program that uses the library need not be close-on-exec. Linux 5.11. */
+    syscall(SYS_close_range, FIRST_FD + spec->fd_count, ~0U, CLOSE_RANGE_CLOEXEC);
+    snprintf(prepared->listen_pid, sizeof(prepared->listen_pid), "LISTEN_PID=%d", (int)getpid());
     signals_reset();
     if (spec->prepare)
         spec->prepare();
-    execv(spec->program ? spec->program : spec->argv[0], (char *const *)spec->argv);
+    execve(spec->program ? spec->program : spec->argv[0], (char *const *)spec->argv,
+           prepared->environment);
     return -errno;
+}
+
+/* As fork(2), but who shares the process does not notice: no SIGCHLD comes, and a wait(2) for any
+ * child does not find this one (__WCLONE in wait(2)). Handlers of pthread_atfork(3) do not run. */
+static pid_t fork_unnoticed(void)
+{
+    return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 }
 
 /* Leaves the parent's session through a process in between, which ends at once: what goes on is
@@ -89,22 +122,22 @@ static int child_leave(void)
     setsid();
     if (chdir("/") < 0) /* keeps no file system of the caller's busy */
         return -errno;
-    pid = fork();
+    pid = fork_unnoticed();
     if (pid > 0)
         _exit(0);
     return pid < 0 ? -errno : 0;
 }
 
-static void child_main(const struct child_spec *spec, pid_t parent, int tell)
+static void child_main(const struct child_spec *spec, struct prepared *prepared, int tell)
     __attribute__((noreturn));
-static void child_main(const struct child_spec *spec, pid_t parent, int tell)
+static void child_main(const struct child_spec *spec, struct prepared *prepared, int tell)
 {
     int r = spec->detach ? child_leave() : 0;
 
     /* Out of the way of the numbers the child's own fds get. */
     tell = fcntl(tell, F_DUPFD_CLOEXEC, 3 * CHILD_FDS_MAX);
     if (r >= 0)
-        r = child_exec(spec, parent);
+        r = child_exec(spec, prepared);
     (void)!write(tell, &r, sizeof(r));
     _exit(127);
 }
@@ -112,31 +145,53 @@ static void child_main(const struct child_spec *spec, pid_t parent, int tell)
 /* The pipe closes on a successful exec, and else carries the errno of what failed. */
 static int exec_result(int pipe_read)
 {
+    ssize_t size;
     int code;
 
-    return read(pipe_read, &code, sizeof(code)) == sizeof(code) ? code : 0;
+    do
+        size = read(pipe_read, &code, sizeof(code));
+    while (size < 0 && errno == EINTR);
+    return size == sizeof(code) ? code : 0;
+}
+
+/* Handlers of the caller's must not run in the child: signals wait until it has reset them. */
+static pid_t child_split(const struct child_spec *spec, int pipe_write)
+{
+    struct prepared prepared;
+    sigset_t all, mask;
+    pid_t pid;
+
+    prepared_make(spec, &prepared);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &mask);
+    pid = spec->detach ? fork_unnoticed() : fork();
+    if (pid == 0)
+        child_main(spec, &prepared, pipe_write);
+    pid = pid < 0 ? -errno : pid;
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    free(prepared.environment);
+    return pid;
 }
 
 static int child_fork(const struct child_spec *spec, pid_t *ret_pid)
 {
     OWN(fd) int pipe_read = -1;
     OWN(fd) int pipe_write = -1;
-    pid_t pid, parent = getpid();
     int ends[2], r;
+    pid_t pid;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     pipe_read = ends[0];
     pipe_write = ends[1];
-    pid = fork();
+    pid = child_split(spec, pipe_write);
     if (pid < 0)
-        return -errno;
-    if (pid == 0)
-        child_main(spec, parent, pipe_write);
+        return pid;
     fd_close(&pipe_write);
     r = exec_result(pipe_read);
     if (r < 0 || spec->detach)
-        waitpid(pid, NULL, 0);
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
     if (r >= 0)
         *ret_pid = pid;
     return r;

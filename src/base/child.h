@@ -2,6 +2,10 @@
 /*
  * Processes this process starts: the only way to spawn in this tree. A child gets exactly the fds
  * it is given, default signal handling and an empty signal mask; its end is an event (pidfd).
+ *
+ * The library starts a broker from within programs of others, with threads and children of their
+ * own: a detached process comes to be without SIGCHLD and without being found by a wait(2) that is
+ * not for it, and between fork and exec only what signal-safety(7) allows is called.
  */
 #pragma once
 

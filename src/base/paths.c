@@ -72,7 +72,7 @@ static bool directory_exists(const char *path)
 
 int paths_runtime(char *path, struct error *error)
 {
-    const char *given = getenv("VMLAN_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+    const char *given = secure_getenv("VMLAN_RUNTIME_DIR"), *xdg = secure_getenv("XDG_RUNTIME_DIR");
     char user[64];
 
     snprintf(user, sizeof(user), "/run/user/%u", geteuid());
@@ -91,8 +91,8 @@ int paths_runtime(char *path, struct error *error)
 
 int paths_state(char *path, struct error *error)
 {
-    const char *given = getenv("VMLAN_STATE_DIR"), *xdg = getenv("XDG_STATE_HOME"),
-               *home = getenv("HOME");
+    const char *given = secure_getenv("VMLAN_STATE_DIR"), *xdg = secure_getenv("XDG_STATE_HOME"),
+               *home = secure_getenv("HOME");
 
     if (given && *given == '/') {
         snprintf(path, PATHS_MAX, "%s", given);

@@ -3,7 +3,8 @@
  * The program's directories. Runtime (sockets, gone at reboot): $VMLAN_RUNTIME_DIR, root:
  * /run/vmlan, else $XDG_RUNTIME_DIR/vmlan, /run/user/UID/vmlan or, where a system has neither,
  * /tmp/vmlan-UID. State (kept): $VMLAN_STATE_DIR, root: /var/lib/vmlan, else $XDG_STATE_HOME/vmlan,
- * ~/.local/state/vmlan. Both are made with mode 0700 and must belong to this user alone.
+ * ~/.local/state/vmlan. Both are made with mode 0700 and must belong to this user alone. The
+ * environment counts only as secure_getenv(3) sees it: programs of others use the library.
  */
 #pragma once
 

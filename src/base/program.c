@@ -12,7 +12,7 @@
 int program_find(const char *name, const char *variable, const char *cure, char *path,
                  struct error *error)
 {
-    const char *given = getenv(variable), *search = getenv("PATH");
+    const char *given = secure_getenv(variable), *search = secure_getenv("PATH");
     OWN(mem) char *list = alloc_printf("%s:/usr/sbin:/sbin:/usr/local/sbin", search ? search : "");
     char *rest = list, *directory;
 

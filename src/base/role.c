@@ -5,7 +5,7 @@
 #include "base/child.h"
 #include "base/log.h"
 
-int role_start(const char *role, const char *argument, int listener, int out)
+int role_start(const char *program, const char *role, const char *argument, int listener, int out)
 {
     const char *argv[] = {"vmlan",
                           "--log-level",
@@ -16,7 +16,7 @@ int role_start(const char *role, const char *argument, int listener, int out)
                           argument,
                           NULL};
     /* Also after an upgrade put another file at our path, this is the one we are. */
-    struct child_spec spec = {.program = "/proc/self/exe",
+    struct child_spec spec = {.program = program ? program : "/proc/self/exe",
                               .argv = argv,
                               .fds = {listener},
                               .fd_count = listener >= 0,

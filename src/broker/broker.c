@@ -41,7 +41,7 @@ static void networks_changed(struct registry *registry)
 }
 
 /* Takes the socket away and ends. The lock is the one clients hold while they make the socket
- * (lib/client.c), so nobody is between "no broker" and "a new one". Whoever connected in the very
+ * (lib/launch.c), so nobody is between "no broker" and "a new one". Whoever connected in the very
  * last moment sees the connection close before any answer, and asks again. */
 static void broker_idle(struct timer *timer)
 {

@@ -1,317 +1,334 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See client.h. Starting a broker, race-free: whoever finds nothing listening takes a lock on the
- * runtime directory, looks again, makes the listening socket itself and hands it to a new broker
- * (sd_listen_fds(3)). From the moment it is bound the socket takes connections, so nobody has to
- * wait for the broker to be ready, and of many who start at once only one makes it.
+ * See client.h. A line is one connection with the calls that wait for it. When it ends, its calls
+ * are lost, and those that may be are asked again over a new one; what can't be asked again waits
+ * in client->failed for the end of the turn, so that no callback runs while lists are walked.
  */
 #include "lib/client.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/own.h"
-#include "base/paths.h"
-#include "base/role.h"
 
-/* A broker that ends just now closes what it did not accept: ask the next one. */
-enum { TRIES = 5, BACKLOG = 128, LOG_MAX_BYTES = 4 * 1024 * 1024 };
+/* A broker that ends just now closes what it did not accept: ask the next one. Not for ever: it may
+ * be the call that ends them. */
+enum { TRIES = 5 };
 
-struct client {
-    struct loop loop;
-    struct conn *conn;
-    enum client_start start;
-    bool closed, answered; /* answered: this connection carried a reply already */
+struct line {
+    struct list link;
+    struct client *client;
+    struct conn *conn; /* NULL: none, or none any more */
+    struct list calls; /* struct client_call, as they were asked */
 };
 
-static int socket_connect(const struct sockaddr_un *address)
-{
-    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+struct client {
+    struct launch launch;
+    struct loop loop;
+    struct list lines;   /* all */
+    struct line *shared; /* that of calls with one answer; the others have one each */
+    struct list failed;  /* struct client_call: to be told so */
+    bool turning;        /* inside client_turn() */
+    bool freed;          /* client_free() inside client_turn() */
+};
 
-    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-        return -errno;
-    return take_fd(&fd);
+struct client_call {
+    struct list link;
+    struct line *line; /* NULL: it failed */
+    char *method;
+    json_t *parameters;
+    bool more;
+    bool sent;     /* its connection has it, and its answer is due */
+    bool lost;     /* its connection ended, or will before it can be sent */
+    bool answered; /* once at least */
+    int tries;
+    struct error *error;  /* of one that failed */
+    conn_reply_fn *reply; /* NULL: cancelled */
+    void *context;
+};
+
+static void call_free(struct client_call *call)
+{
+    list_remove(&call->link);
+    json_decref(call->parameters);
+    free(call->method);
+    free(call->error);
+    free(call);
 }
 
-static int socket_listen(const struct sockaddr_un *address, struct error *error)
+static void calls_free(struct list *calls)
 {
-    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct client_call *call;
 
-    unlink(address->sun_path); /* of a broker that died */
-    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-        listen(fd, BACKLOG) < 0) {
-        error_system(error, -errno, "cannot listen at %s", address->sun_path);
-        error->id = ERROR_UNAVAILABLE;
-        error_hint(error, "this user must be able to write that directory");
-        return error->code;
+    while ((call = list_first(calls, struct client_call, link)))
+        call_free(call);
+}
+
+static struct line *line_new(struct client *client)
+{
+    struct line *line = alloc_new(struct line);
+
+    line->client = client;
+    list_init(&line->calls);
+    list_append(&client->lines, &line->link);
+    return line;
+}
+
+static void line_free(struct line *line)
+{
+    conn_free(line->conn);
+    calls_free(&line->calls);
+    list_remove(&line->link);
+    free(line);
+}
+
+/* Frees the call, and the line if it was the call's own. */
+static void call_done(struct client_call *call)
+{
+    if (call->line && call->line != call->line->client->shared)
+        line_free(call->line);
+    else
+        call_free(call);
+}
+
+/* A broker that has been running since before an upgrade. */
+static void explain_older(const struct client_call *call, const struct error *told,
+                          struct error *error)
+{
+    error_set(error, told->code, ERROR_UNAVAILABLE,
+              "the broker that runs is of an older vmlan: it does not know %s",
+              strchr(told->where, '.') ? told->where : strrchr(call->method, '.') + 1);
+    error_hint(error, "vmlan service restart; networks and guests go on");
+}
+
+/* The last answer. */
+static void call_end(struct client_call *call, json_t *reply, int *fds, size_t fd_count,
+                     const struct error *error)
+{
+    conn_reply_fn *tell = call->reply;
+    void *context = call->context;
+    struct error older;
+
+    if (error && error->code == -ENOSYS) {
+        explain_older(call, error, &older);
+        error = &older;
     }
-    return take_fd(&fd);
+    call_done(call);
+    if (tell)
+        tell(context, reply, fds, fd_count, false, error);
 }
 
-/* What broker and holders say goes to the file "log" in the state directory; a new broker starts a
- * new one when it has grown. */
-static int log_open(void)
+static void call_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                          const struct error *error)
 {
-    char path[PATHS_MAX];
-    int fd;
+    struct client_call *call = context;
 
-    if (paths_state(path, NULL) < 0 || strlen(path) + 5 > sizeof(path))
-        return -1;
-    strcat(path, "/log");
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd >= 0 && lseek(fd, 0, SEEK_END) > LOG_MAX_BYTES && ftruncate(fd, 0) < 0)
-        fd_close(&fd);
-    return fd;
+    call->answered |= !error;
+    if (error && error->code == -ECONNRESET)
+        call->lost = true; /* line_closed() follows */
+    else if (!more)
+        call_end(call, reply, fds, fd_count, error);
+    else
+        call->reply(call->context, reply, fds, fd_count, true, NULL);
 }
 
-static int broker_spawn(int listener, struct error *error)
+/* --- connections --- */
+
+static void line_resume(struct line *line);
+
+static void line_closed(struct conn *conn, int error)
 {
-    OWN(fd) int out = log_open();
-    int r = role_start("broker", NULL, listener, out);
-
-    return r < 0 ? error_system(error, r, "cannot start the broker") : 0;
-}
-
-/* Called with the lock held. */
-static int broker_start(const struct sockaddr_un *address, struct error *error)
-{
-    OWN(fd) int fd = socket_connect(address); /* somebody may have been quicker */
-    OWN(fd) int listener = -1;
-    int r;
-
-    if (fd >= 0)
-        return take_fd(&fd);
-    listener = socket_listen(address, error);
-    if (listener < 0)
-        return listener;
-    r = broker_spawn(listener, error);
-    if (r < 0) {
-        unlink(address->sun_path);
-        return r;
-    }
-    fd = socket_connect(address);
-    return fd < 0 ? error_system(error, fd, "cannot connect to %s", address->sun_path)
-                  : take_fd(&fd);
-}
-
-static bool networks_exist(const char *runtime)
-{
-    char path[PATHS_MAX + 8];
-    OWN(dir) DIR *dir = NULL;
-    struct dirent *entry;
-
-    snprintf(path, sizeof(path), "%s/net", runtime);
-    dir = opendir(path);
-    while (dir && (entry = readdir(dir)))
-        if (entry->d_name[0] != '.')
-            return true;
-    return false;
-}
-
-/* A connected socket, or negative errno. */
-static int broker_connect(enum client_start start, struct error *error)
-{
-    struct sockaddr_un address;
-    OWN(fd) int lock = -1;
-    char runtime[PATHS_MAX];
-    int fd, r = paths_runtime(runtime, error);
-
-    if (r >= 0)
-        r = paths_socket(&address, error, "broker.sock");
-    if (r < 0)
-        return r;
-    fd = socket_connect(&address);
-    if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED))
-        return fd >= 0 ? fd : error_system(error, fd, "cannot connect to %s", address.sun_path);
-    if (start == CLIENT_IF_NETWORKS && !networks_exist(runtime))
-        return -ENOENT;
-    lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX) < 0)
-        return error_system(error, -errno, "cannot lock %s", runtime);
-    return broker_start(&address, error);
-}
-
-static void client_closed(struct conn *conn, int error)
-{
-    struct client *client = conn_owner(conn);
+    struct line *line = conn_owner(conn);
 
     (void)error;
-    conn_free(conn);
-    client->conn = NULL;
-    client->closed = true;
+    conn_free(take_ptr(line->conn));
+    line_resume(line);
 }
 
-static int client_connect(struct client *client, struct error *error)
+static int line_connect(struct line *line, struct error *error)
 {
-    int fd = broker_connect(client->start, error), r;
+    int fd = launch_connect(&line->client->launch, error), r;
 
     if (fd < 0)
         return fd;
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    client->closed = client->answered = false;
-    r = conn_new(&client->loop, fd, "broker", NULL, client, client_closed, &client->conn);
+    r = conn_new(&line->client->loop, fd, "broker", NULL, line, line_closed, &line->conn);
     return r < 0 ? error_system(error, r, "cannot use the connection to the broker") : 0;
 }
 
-int client_open(enum client_start start, struct client **ret, struct error *error)
+/* The broker ended it, and line_closed() was not called yet. */
+static bool line_ending(const struct line *line)
+{
+    struct pollfd end = {.fd = conn_fd(line->conn), .events = POLLRDHUP};
+
+    return poll(&end, 1, 0) > 0;
+}
+
+/* Puts a call on its line. One that is too late for it counts as lost, and will be asked again. */
+static int line_ask(struct client_call *call, struct error *error)
+{
+    struct line *line = call->line;
+    int r = line->conn ? 0 : line_connect(line, error);
+
+    if (r < 0)
+        return r;
+    call->tries++;
+    call->lost = call->sent = false;
+    r = line_ending(line) ? -EPIPE
+                          : conn_call(line->conn, call->method, json_incref(call->parameters), NULL,
+                                      0, call->more, call_answered, call);
+    if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN) {
+        call->lost = true;
+        return 0;
+    }
+    call->sent = r >= 0;
+    return r < 0 ? error_system(error, r, "cannot ask the broker") : 0;
+}
+
+static int line_ask_again(struct client_call *call, struct error *error)
+{
+    if (call->tries < TRIES && !call->answered)
+        return line_ask(call, error);
+    error_set(error, -ECONNRESET, ERROR_FAILED, "the broker ended before it answered%s",
+              call->answered ? " again" : "");
+    error_where(error, "%s", call->method);
+    error_hint(error, call->answered ? "ask again" : "look into the log in the state directory");
+    return error->code;
+}
+
+static void line_resume(struct line *line)
+{
+    struct client *client = line->client;
+    struct client_call *call;
+
+    list_each(call, &line->calls, link) {
+        struct error error;
+
+        if (!call->lost || (call->reply && line_ask_again(call, &error) >= 0))
+            continue;
+        if (call->reply)
+            *(call->error = alloc_new(struct error)) = error;
+        call->line = NULL;
+        list_remove(&call->link);
+        list_append(&client->failed, &call->link);
+    }
+    if (line != client->shared && list_empty(&line->calls))
+        line_free(line);
+}
+
+/* --- the client --- */
+
+int client_new(const struct launch *launch, struct client **ret)
 {
     struct client *client = alloc_new(struct client);
     int r;
 
-    client->start = start;
+    client->launch = *launch;
+    list_init(&client->lines);
+    list_init(&client->failed);
+    client->shared = line_new(client);
     r = loop_init(&client->loop);
     if (r < 0)
-        error_system(error, r, "cannot wait for events");
-    else
-        r = client_connect(client, error);
-    if (r < 0) {
         client_free(client);
-        return r;
-    }
-    *ret = client;
-    return 0;
+    else
+        *ret = client;
+    return r;
+}
+
+int client_open(enum client_start start, struct client **ret, struct error *error)
+{
+    const struct launch launch = {.if_networks = start == CLIENT_IF_NETWORKS};
+    OWN(client) struct client *client = NULL;
+    int r = client_new(&launch, &client);
+
+    if (r < 0)
+        return error_system(error, r, "cannot wait for events");
+    r = line_connect(client->shared, error);
+    if (r >= 0)
+        *ret = take_ptr(client);
+    return r;
 }
 
 void client_free(struct client *client)
 {
+    struct line *line;
+
     if (!client)
         return;
-    conn_free(client->conn);
+    while ((line = list_first(&client->lines, struct line, link)))
+        line_free(line);
+    calls_free(&client->failed);
+    if (client->turning) {
+        client->freed = true;
+        loop_stop(&client->loop);
+        return;
+    }
     loop_done(&client->loop);
     free(client);
 }
 
-void client_fds_done(struct client_fds *fds)
+int client_fd(const struct client *client)
 {
-    for (size_t i = 0; i < fds->count; i++)
-        fd_close(&fds->fds[i]);
-    fds->count = 0;
+    return client->loop.epoll;
 }
 
-/* What became of a call. */
-struct outcome {
-    struct client *client;
-    const char *method;
-    bool done, lost;
-    int result;
-    json_t *reply;
-    struct client_fds fds;
-    struct error *error;
-    client_more_fn *more;
-    void *context;
-};
-
-/* A broker that has been running since before an upgrade. */
-static void explain_older(const char *method, const struct error *told, struct error *error)
+bool client_turning(const struct client *client)
 {
-    error_set(error, told->code, ERROR_UNAVAILABLE,
-              "the broker that runs is of an older vmlan: it does not know %s",
-              strchr(told->where, '.') ? told->where : method);
-    error_hint(error, "vmlan service restart; networks and guests go on");
+    return client->turning;
 }
 
-static void outcome_error(struct outcome *outcome, const struct error *error)
+int client_turn(struct client *client, int timeout_ms)
 {
-    outcome->done = true;
-    outcome->result = error->code;
-    outcome->lost = error->code == -ECONNRESET;
-    if (outcome->error && error->code == -ENOSYS)
-        explain_older(outcome->method, error, outcome->error);
-    else if (outcome->error)
-        *outcome->error = *error;
-}
+    struct client_call *call;
+    int r;
 
-static void outcome_reply(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
-                          const struct error *error)
-{
-    struct outcome *outcome = context;
+    if (client->turning)
+        return -EDEADLK;
+    client->turning = true;
+    r = loop_turn(&client->loop, timeout_ms);
+    while ((call = list_first(&client->failed, struct client_call, link))) {
+        OWN(mem) struct error *error = take_ptr(call->error);
 
-    if (error) {
-        outcome_error(outcome, error);
-        return;
+        call_end(call, NULL, NULL, 0, error);
     }
-    outcome->client->answered = true;
-    if (outcome->more) {
-        outcome->result = outcome->more(outcome->context, reply);
-        outcome->done = outcome->result != 0 || !more;
-        return;
-    }
-    outcome->done = true;
-    outcome->reply = json_incref(reply);
-    for (size_t i = 0; i < fd_count; i++)
-        outcome->fds.fds[outcome->fds.count++] = take_fd(&fds[i]);
+    client->turning = false;
+    if (!client->freed)
+        return r;
+    client_free(client);
+    return -ECANCELED;
 }
 
-static int outcome_wait(struct outcome *outcome, int timeout_ms)
+static char *method_full(const char *method)
 {
-    uint64_t until = clock_ms() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms);
-
-    while (!outcome->done) {
-        int64_t left = timeout_ms < 0 ? -1 : (int64_t)(until - clock_ms());
-        int r;
-
-        if (timeout_ms >= 0 && left <= 0)
-            return error_set(outcome->error, -ETIMEDOUT, ERROR_FAILED, "timed out");
-        r = loop_turn(&outcome->client->loop, (int)left);
-        if (r < 0)
-            return error_system(outcome->error, r, "cannot wait for the broker");
-    }
-    return outcome->result;
+    return strchr(method, '.') ? alloc_text(method) : alloc_printf("io.vmlan.Broker.%s", method);
 }
 
-/* One call; asked again of the next broker when this one ended before it answered anything. */
-static int client_ask(struct client *client, const char *method, json_t *parameters, bool more,
-                      int timeout_ms, struct outcome *outcome)
+int client_ask(struct client *client, const char *method, json_t *parameters, bool more,
+               conn_reply_fn *reply, void *context, struct client_call **ret, struct error *error)
 {
-    char full[80];
-    int r = -ECONNRESET;
+    struct client_call *call = alloc_new(struct client_call);
+    int r;
 
-    snprintf(full, sizeof(full), "io.vmlan.Broker.%s", method);
-    outcome->method = method;
-    for (int try = 0; try < TRIES && r == -ECONNRESET; try++) {
-        if (!client->conn && (r = client_connect(client, outcome->error)) < 0)
-            return r;
-        outcome->done = outcome->lost = false;
-        r = conn_call(client->conn, full, json_incref(parameters), NULL, 0, more, outcome_reply,
-                      outcome);
-        if (r < 0)
-            return error_system(outcome->error, r, "cannot ask the broker");
-        r = outcome_wait(outcome, timeout_ms);
-        if (outcome->lost && client->answered)
-            break;
-        if (outcome->lost)
-            loop_turn(&client->loop, 0); /* lets client_closed() run */
-    }
+    *call = (struct client_call){.more = more, .reply = reply, .context = context};
+    call->method = method_full(method);
+    call->parameters = parameters ? parameters : json_object();
+    call->line = more ? line_new(client) : client->shared;
+    list_init(&call->link);
+    list_append(&call->line->calls, &call->link);
+    r = line_ask(call, error);
+    if (r < 0)
+        call_done(call);
+    else if (ret)
+        *ret = call;
     return r;
 }
 
-int client_call(struct client *client, const char *method, json_t *parameters, json_t **ret,
-                struct client_fds *ret_fds, struct error *error)
+void client_cancel(struct client_call *call)
 {
-    OWN(json) json_t *owned = parameters ? parameters : json_object();
-    struct outcome outcome = {.client = client, .error = error};
-    int r = client_ask(client, method, owned, false, -1, &outcome);
-
-    if (r < 0)
-        return r;
-    *ret = outcome.reply;
-    if (ret_fds)
-        *ret_fds = outcome.fds;
-    else
-        client_fds_done(&outcome.fds);
-    return 0;
-}
-
-int client_stream(struct client *client, const char *method, json_t *parameters, int timeout_ms,
-                  client_more_fn *call, void *context, struct error *error)
-{
-    OWN(json) json_t *owned = parameters ? parameters : json_object();
-    struct outcome outcome = {.client = client, .error = error, .more = call, .context = context};
-
-    return client_ask(client, method, owned, true, timeout_ms, &outcome);
+    call->reply = NULL;
+    if (!call->line || call->line != call->line->client->shared || !call->sent || call->lost)
+        call_done(call);
 }

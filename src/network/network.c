@@ -311,7 +311,7 @@ static void forwarder_wanted(void *context, json_t *reply, int *fds, size_t fd_c
     if (clock_ms() - network->forwarder_started > FORWARDER_LIVED_MS)
         network->forwarder_ms = FORWARDER_FIRST_MS;
     network->forwarder_started = clock_ms();
-    r = role_start("forwarder", network->name, -1, -1);
+    r = role_start(NULL, "forwarder", network->name, -1, -1);
     if (r < 0)
         log_error(network->name, "cannot start a forwarder: %s", strerror(-r));
     timer_set(&network->forwarder, network->forwarder_ms);
@@ -419,7 +419,7 @@ static int listener_make(struct network *network, struct error *error)
 static int holder_spawn(struct network *network, struct error *error)
 {
     OWN(fd) int listener = listener_make(network, error);
-    int r = listener < 0 ? 0 : role_start("holder", network->name, listener, -1);
+    int r = listener < 0 ? 0 : role_start(NULL, "holder", network->name, listener, -1);
 
     if (listener < 0)
         return listener;

@@ -2,6 +2,7 @@
 /* org.varlink.service (https://varlink.org/Service): what every Varlink service says of itself. */
 #include <errno.h>
 #include <string.h>
+#include <threads.h>
 
 #include "base/buf.h"
 #include "made/version.h"
@@ -88,17 +89,24 @@ static void get_description(struct call *call)
     call_refuse(call, SERVICE_NAME, "interface", name, &error);
 }
 
-const struct interface *service_interface(void)
+static struct interface *service;
+
+static void service_make(void)
 {
     static const struct method methods[] = {
         {.name = "GetInfo", .handle = get_info},
         {.name = "GetInterfaceDescription", .handle = get_description},
         {0},
     };
-    static struct interface *interface;
 
     /* A constant text: test-idl.c sees to it that it parses. */
-    if (!interface)
-        interface_new(service_text, methods, &interface, NULL);
-    return interface;
+    interface_new(service_text, methods, &service, NULL);
+}
+
+const struct interface *service_interface(void)
+{
+    static once_flag once = ONCE_FLAG_INIT; /* programs that use the library may have threads */
+
+    call_once(&once, service_make);
+    return service;
 }
