@@ -15,8 +15,8 @@
 #include "network/forwarder-private.h"
 #include "network/uplink-fds.h"
 
-/* How often a holder that died is looked for. */
-enum { AGAIN_MS = 50 };
+/* How often a holder that died is looked for; less often when it seems that nobody starts one. */
+enum { AGAIN_MS = 50, SELDOM_MS = 1000, EXPECTED_MS = 10 * 1000 };
 
 static void give_up(struct forwarder *forwarder, const struct error *error)
 {
@@ -73,6 +73,21 @@ static void route6_changed(void *context, bool there)
     route6_tell(forwarder);
 }
 
+static void namespaces_take(struct forwarder *forwarder, const json_t *reply, int *fds,
+                            size_t fd_count)
+{
+    const json_t *indexes = json_object_get(reply, "namespaces");
+    int *const kept[] = {&forwarder->ns.user, &forwarder->ns.net};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+        const json_t *index = json_array_get(indexes, i);
+        size_t at = (size_t)json_integer_value(index);
+
+        if (*kept[i] < 0 && json_is_integer(index) && at < fd_count)
+            *kept[i] = take_fd(&fds[at]);
+    }
+}
+
 static int uplink_start(struct forwarder *forwarder, const struct uplink_fds *fds,
                         struct error *error)
 {
@@ -99,6 +114,8 @@ static int uplink_start(struct forwarder *forwarder, const struct uplink_fds *fd
     if (r < 0)
         return error_system(error, r, "cannot start the uplink");
     r = forwarder_forwards_start(forwarder, error);
+    if (r >= 0)
+        r = forwarder_namespaces_start(forwarder, error);
     return r < 0 ? r : sandbox_enter(error);
 }
 
@@ -120,7 +137,14 @@ static void holder_lost(struct conn *conn, int error)
     conn_free(conn);
     forwarder->holder = NULL;
     stock_set_holder(&forwarder->stock, NULL);
-    timer_set(&forwarder->again, AGAIN_MS);
+    forwarder_expect_holder(forwarder);
+}
+
+void forwarder_expect_holder(struct forwarder *forwarder)
+{
+    forwarder->expected_until = clock_ms() + EXPECTED_MS;
+    if (!forwarder->holder)
+        timer_set(&forwarder->again, AGAIN_MS);
 }
 
 /* The holder's answer to Forwarder: what to work on, or only that it knows of us again. */
@@ -142,6 +166,7 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
         give_up(forwarder, error); /* another one is there, or the network is going */
         return;
     }
+    namespaces_take(forwarder, reply, fds, fd_count);
     if (!forwarder->uplink) {
         fds_take(reply, fds, fd_count, &taken);
         forwarder->namespace = json_integer_value(json_object_get(reply, "namespace"));
@@ -187,7 +212,7 @@ static void holder_again(struct timer *timer)
     if (r == -ENOENT)
         loop_stop(&forwarder->loop);
     else if (r < 0)
-        timer_set(timer, AGAIN_MS);
+        timer_set(timer, clock_ms() < forwarder->expected_until ? AGAIN_MS : SELDOM_MS);
 }
 
 static void told_to_end(struct signals *signals, int number)
@@ -211,8 +236,9 @@ static int forwarder_init(struct forwarder *forwarder, const char *name, struct 
 {
     int r;
 
-    *forwarder = (struct forwarder){0};
+    *forwarder = (struct forwarder){.ns = NS_NULL, .listener = -1};
     list_init(&forwarder->cables);
+    list_init(&forwarder->peers);
     r = spec_check_name(name, error);
     if (r >= 0)
         r = paths_socket(&forwarder->address, error, "net/%s/holder.sock", name);
@@ -236,6 +262,7 @@ static void forwarder_done(struct forwarder *forwarder)
     conn_free(forwarder->holder);
     conn_free(forwarder->watching);
     forwarder_cables_done(forwarder);
+    forwarder_namespaces_done(forwarder);
     forwards_free(forwarder->forwards);
     stock_done(&forwarder->stock);
     route6_free(forwarder->route6);

@@ -54,16 +54,6 @@ void holder_forget_forwarder(struct holder *holder)
         port->handed = false;
 }
 
-bool holder_has_cables(const struct holder *holder)
-{
-    const struct port *port;
-
-    list_each(port, &((struct holder *)holder)->ports, link)
-        if (port_has_cable(port))
-            return true;
-    return false;
-}
-
 static void cabling_gone(struct call *call, void *context)
 {
     struct holder *holder = context;

@@ -37,12 +37,13 @@ static void call_start(struct call *call)
     holder->route6 = json_is_true(json_object_get(parameters, "route6"));
     r = holder_start(holder, json_object_get(parameters, "configuration"), ns.net >= 0 ? &ns : NULL,
                      &error);
+    if (r >= 0 && json_is_true(json_object_get(parameters, "pinned")))
+        r = holder_pin(holder, true, &error);
     if (r < 0) {
         call_fail(call, &error);
         return;
     }
-    holder->pinned = json_is_true(json_object_get(parameters, "pinned"));
-    if (ns.net >= 0 || holder->pinned)
+    if (ns.net >= 0)
         holder_consider(holder);
     call_reply(call, NULL, NULL, 0);
 }
@@ -153,8 +154,9 @@ static void call_forwarder_wanted(struct call *call)
 static void reply_uplink(struct call *call, struct holder *holder, struct uplink_fds *fds)
 {
     json_t *sockets = json_object();
-    int sent[UPLINK_FDS];
-    size_t count = 0;
+    OWN(ns) struct ns ns = NS_NULL;
+    int sent[UPLINK_FDS + 2];
+    size_t count = 0, namespaces = 0;
 
     for (size_t i = 0; fds && i < UPLINK_FDS; i++) {
         int fd = *uplink_fds_field(fds, i);
@@ -164,10 +166,16 @@ static void reply_uplink(struct call *call, struct holder *holder, struct uplink
         json_object_set_new(sockets, uplink_fds_name(i), json_integer((json_int_t)count));
         sent[count++] = fd;
     }
+    if (ns_current(&ns) >= 0) {
+        sent[count] = ns.user;
+        sent[count + 1] = ns.net;
+        namespaces = 2;
+    }
     call_reply(call,
-               json_pack("{so sI so}", "configuration", spec_to_json(&holder->spec), "namespace",
-                         (json_int_t)ns_cookie(holder->monitor), "sockets", sockets),
-               sent, count);
+               json_pack("{so sI so so}", "configuration", spec_to_json(&holder->spec), "namespace",
+                         (json_int_t)ns_cookie(holder->monitor), "sockets", sockets, "namespaces",
+                         holder_indexes(count, namespaces)),
+               sent, count + namespaces);
 }
 
 static void call_forwarder(struct call *call)
@@ -219,11 +227,13 @@ static void call_route6(struct call *call)
 
 static void call_pin(struct call *call)
 {
-    struct holder *holder = holder_of(call);
+    bool pinned = json_is_true(json_object_get(call_parameters(call), "pinned"));
+    struct error error;
 
-    holder->pinned = json_is_true(json_object_get(call_parameters(call), "pinned"));
-    holder_consider(holder);
-    call_reply(call, NULL, NULL, 0);
+    if (holder_pin(holder_of(call), pinned, &error) < 0)
+        call_fail(call, &error);
+    else
+        call_reply(call, NULL, NULL, 0);
 }
 
 static void call_end(struct call *call)

@@ -51,7 +51,6 @@ static void forwards_changed(struct holder *holder)
     holder->forwards_version++;
     forwards_store(holder);
     forwards_tell(holder);
-    holder_want_forwarder(holder);
 }
 
 void holder_forwards_load(struct holder *holder)

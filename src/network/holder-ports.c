@@ -258,7 +258,6 @@ static void port_add(struct call *call, bool patient)
     list_append(&holder->ports, &port->link);
     holder_consider(holder);
     holder_hand_cables(holder);
-    holder_want_forwarder(holder);
     log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
              port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
              (int)port->pid);

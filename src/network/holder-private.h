@@ -64,6 +64,8 @@ static inline struct holder *holder_of(const struct call *call)
 /* A new array of count numbers from first on: the descriptors a reply speaks of. */
 json_t *holder_indexes(size_t first, size_t count);
 
+/* Whether the network stays without ports; a file tells the next holder. */
+int holder_pin(struct holder *holder, bool pinned, struct error *error);
 /* Makes or enters the namespaces and starts everything. ns NULL: a new network. */
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
                  struct error *error);
@@ -94,7 +96,6 @@ void holder_call_sockets(struct call *call);
 /* holder-cables.c */
 void holder_hand_cables(struct holder *holder);
 void holder_forget_forwarder(struct holder *holder);
-bool holder_has_cables(const struct holder *holder);
 void holder_call_next_cable(struct call *call);
 void holder_call_cable_ended(struct call *call);
 void holder_call_cable_kept(struct call *call);

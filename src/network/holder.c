@@ -286,11 +286,7 @@ static int way_out_make(struct holder *holder, struct error *error)
 
 void holder_want_forwarder(struct holder *holder)
 {
-    bool needed =
-        (holder->spec.mode == SPEC_SHARED && (holder->spec.nat44 || holder->spec.nat66)) ||
-        json_array_size(holder->forwards) > 0 || holder_has_cables(holder);
-
-    if (!holder->started || holder->ended || holder->forwarder || !holder->wanting || !needed ||
+    if (!holder->started || holder->ended || holder->forwarder || !holder->wanting ||
         timer_is_set(&holder->wanted))
         return;
     call_reply(take_ptr(holder->wanting), NULL, NULL, 0);
@@ -322,6 +318,36 @@ static int network_make(struct holder *holder, struct error *error)
     return r < 0 ? r : ports_reserve(holder, error);
 }
 
+static void pin_path(const struct holder *holder, char *path)
+{
+    snprintf(path, HOLDER_PATH, "%s/pinned", holder->directory);
+}
+
+int holder_pin(struct holder *holder, bool pinned, struct error *error)
+{
+    char path[HOLDER_PATH];
+    int r = 0;
+
+    pin_path(holder, path);
+    if (pinned)
+        r = paths_write(path, "", error);
+    else
+        unlink(path);
+    if (r < 0)
+        return r;
+    holder->pinned = pinned;
+    holder_consider(holder);
+    return 0;
+}
+
+static bool was_pinned(const struct holder *holder)
+{
+    char path[HOLDER_PATH];
+
+    pin_path(holder, path);
+    return access(path, F_OK) == 0;
+}
+
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
                  struct error *error)
 {
@@ -335,6 +361,7 @@ int holder_start(struct holder *holder, const json_t *configuration, const struc
     if (r < 0)
         return r;
     holder->started = true;
+    holder->pinned = was_pinned(holder);
     if (ns) /* the forwarder of the holder that died looks for its successor */
         timer_set(&holder->wanted, FORWARDER_RETURNS_MS);
     log_info(name, "the network %s", ns ? "goes on with a new holder" : "starts");

@@ -13,6 +13,7 @@
 #include "base/paths.h"
 #include "base/role.h"
 #include "network/holder.h"
+#include "network/listeners.h"
 #include "uplink/host.h"
 
 /* A holder that dies this often within the time is not started again. */
@@ -29,6 +30,7 @@ struct network {
     network_ended_fn *ended;
     struct sockaddr_un address; /* of the holder's socket */
     struct conn *holder;        /* NULL: none now */
+    struct conn *keeper;        /* the forwarder, asked for the namespaces; NULL: not now */
     struct conn *watch;         /* to it too: waits for it to want a forwarder; NULL: not now */
     struct timer forwarder;     /* asks again, some time after one was started */
     unsigned forwarder_ms;      /* that time */
@@ -277,16 +279,22 @@ void network_forget(struct network *network, const void *context)
             request->answer = NULL;
 }
 
-static int socket_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
-                          struct error *error)
+static int address_connect(struct network *network, const struct sockaddr_un *address,
+                           conn_closed_fn *closed, struct conn **ret, struct error *error)
 {
     OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r;
 
-    if (fd < 0 || connect(fd, (struct sockaddr *)&network->address, sizeof(network->address)) < 0)
-        return error_system(error, -errno, "no holder answers at %s", network->address.sun_path);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+        return error_system(error, -errno, "nobody answers at %s", address->sun_path);
     r = conn_new(network->loop, take_fd(&fd), network->name, NULL, network, closed, ret);
-    return r < 0 ? error_system(error, r, "cannot use the connection to the holder") : 0;
+    return r < 0 ? error_system(error, r, "cannot use the connection to %s", address->sun_path) : 0;
+}
+
+static int socket_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
+                          struct error *error)
+{
+    return address_connect(network, &network->address, closed, ret, error);
 }
 
 /* --- the forwarder --- */
@@ -358,33 +366,45 @@ static void place_nowhere(const struct spec_places *places, const char *path, ch
     snprintf(text, size, "Describe%s", path);
 }
 
+static int spec_take(struct network *network, const json_t *reply, struct faults *faults)
+{
+    struct spec_places places = {place_nowhere};
+    int r = network->known ? 0
+                           : spec_from_json(network->name, json_object_get(reply, "configuration"),
+                                            &places, &network->spec, faults);
+
+    network->known = r >= 0;
+    return r;
+}
+
+static void namespaces_take(struct network *network, int *fds, size_t fd_count)
+{
+    if (fd_count != 2 || network->ns.net >= 0)
+        return;
+    network->ns.user = take_fd(&fds[0]);
+    network->ns.net = take_fd(&fds[1]);
+}
+
 static void described(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                       const struct error *error)
 {
     struct network *network = context;
     OWN(faults) struct faults faults = {0};
-    struct spec_places places = {place_nowhere};
 
     (void)more;
     if (error && error->code == -ECONNRESET)
         return; /* holder_lost() follows */
-    if (!error && !network->known &&
-        spec_from_json(network->name, json_object_get(reply, "configuration"), &places,
-                       &network->spec, &faults) < 0)
+    if (!error && spec_take(network, reply, &faults) < 0)
         error = &faults.items[0];
     if (error) {
         network_fail(network, error);
         return;
     }
-    network->known = true;
     network->foreign = json_integer_value(json_object_get(reply, "oldest")) > HOLDER_VERSION;
     if (network->foreign)
         log_warn(network->name, "its holder is of a newer vmlan: it can only be ended");
     network->pinned = json_is_true(json_object_get(reply, "pinned"));
-    if (fd_count == 2 && network->ns.net < 0) {
-        network->ns.user = take_fd(&fds[0]);
-        network->ns.net = take_fd(&fds[1]);
-    }
+    namespaces_take(network, fds, fd_count);
     network->forwarder_ms = FORWARDER_FIRST_MS;
     if (!network->foreign)
         forwarder_ask(network);
@@ -398,27 +418,9 @@ static int holder_connect(struct network *network, struct error *error)
     return socket_connect(network, holder_lost, &network->holder, error);
 }
 
-static int listener_make(struct network *network, struct error *error)
-{
-    const struct sockaddr_un *address = &network->address;
-    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    char directory[sizeof(address->sun_path)];
-
-    if (fd < 0)
-        return error_system(error, -errno, "cannot make a socket");
-    snprintf(directory, sizeof(directory), "%s", address->sun_path);
-    *strrchr(directory, '/') = '\0';
-    if (paths_make(directory, error) < 0)
-        return error->code;
-    unlink(address->sun_path);
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 16) < 0)
-        return error_system(error, -errno, "cannot listen at %s", address->sun_path);
-    return take_fd(&fd);
-}
-
 static int holder_spawn(struct network *network, struct error *error)
 {
-    OWN(fd) int listener = listener_make(network, error);
+    OWN(fd) int listener = listener_make(network->name, "holder.sock", SOCK_STREAM, error);
     int r = listener < 0 ? 0 : role_start(NULL, "holder", network->name, listener, -1);
 
     if (listener < 0)
@@ -455,6 +457,58 @@ static void holder_again(struct timer *timer)
 
     if (holder_start(network, &error) < 0)
         network_fail(network, &error);
+}
+
+/* --- a network that has lost broker and holder at once --- */
+
+static void keeper_lost(struct conn *conn, int error)
+{
+    struct network *network = conn_owner(conn);
+    struct error gone;
+
+    conn_free(conn);
+    network->keeper = NULL;
+    if (!network->known) { /* it went before it answered */
+        error_system(&gone, error < 0 ? error : -ECONNRESET, "nothing is left of network %s",
+                     network->name);
+        network_fail(network, &gone);
+    }
+}
+
+static void namespaces_given(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                             const struct error *error)
+{
+    struct network *network = context;
+    OWN(faults) struct faults faults = {0};
+
+    (void)more;
+    if (error && error->code == -ECONNRESET)
+        return; /* keeper_lost() follows */
+    namespaces_take(network, fds, fd_count);
+    if (!error && spec_take(network, reply, &faults) < 0)
+        error = &faults.items[0];
+    if (error) {
+        network_fail(network, error);
+        return;
+    }
+    conn_free(take_ptr(network->keeper));
+    log_warn(network->name, "its holder and its broker are gone; a new holder takes over");
+    timer_set(&network->again, 0);
+}
+
+/* The forwarder keeps the namespaces too. Only where a holder died: one that ended on purpose has
+ * taken its socket away. */
+static int keeper_ask(struct network *network, struct error *error)
+{
+    struct sockaddr_un address;
+    int r = paths_socket(&address, error, "net/%s/forwarder.sock", network->name);
+
+    if (r >= 0)
+        r = address_connect(network, &address, keeper_lost, &network->keeper, error);
+    if (r < 0)
+        return r;
+    return conn_call(network->keeper, "io.vmlan.Forwarder.Namespaces", NULL, NULL, 0, false,
+                     namespaces_given, network);
 }
 
 static bool too_many_crashes(struct network *network)
@@ -572,13 +626,16 @@ int network_adopt(struct loop *loop, const char *name, void *owner, network_ende
     if (r < 0)
         return r;
     r = holder_connect(network, error);
+    if (r >= 0)
+        r = conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
+                      network);
+    else if (r == -ECONNREFUSED)
+        r = keeper_ask(network, error);
     if (r < 0) {
         directory_remove(network);
         network_free(network);
         return r;
     }
-    conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
-              network);
     *ret = network;
     return 0;
 }
@@ -591,6 +648,7 @@ void network_free(struct network *network)
         return;
     conn_free(network->holder);
     conn_free(network->watch);
+    conn_free(network->keeper);
     list_each(request, &network->requests, link)
         request_free(request);
     list_remove(&network->link);

@@ -25,8 +25,9 @@ typedef void network_ended_fn(struct network *network);
 /* Starts a holder for spec, whose content is moved from it. owner: for network_owner(). */
 int network_start(struct loop *loop, struct spec *spec, void *owner, network_ended_fn *ended,
                   struct network **ret, struct error *error);
-/* Takes over a network that another broker left. Negative errno when no holder answers there; what
- * was left of it is then removed. */
+/* Takes over a network that another broker left: asks its holder or, when that died too, starts one
+ * in the namespaces that the forwarder kept. Negative errno when neither answers; what was left of
+ * it is then removed. */
 int network_adopt(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
                   struct network **ret, struct error *error);
 /* Lets go of it: the holder goes on. Requests are dropped without an answer. Accepts NULL. */

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from lib import wait_gone
+from lib import wait_gone, wait_until
 from netlib import Seat, Vm, kill, named, ports, role, running, successor, the
 
 pytestmark = pytest.mark.engine
@@ -159,14 +159,62 @@ def test_holder_that_dies_too_often_is_given_up(site):
     assert Vm(site, "host").port == "vm0"
 
 
-def test_broker_and_holder_killed_at_once(site, pair):
-    """Who holds the namespace now is the guests alone: they talk on, and nothing is wedged."""
-    pids = [the(site, "vmlan-broker"), the(site, "vmlan-holder")]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+def kill_together(site, *names):
+    """SIGKILLs the only processes of these roles, stopped first so that none sees another go."""
+    pids = [the(site, name) for name in names]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, number)
     assert wait_gone(pids, 5) == []
+
+
+TOGETHER = [("vmlan-broker", "vmlan-holder"), ("vmlan-broker", "vmlan-forward"),
+            ("vmlan-holder", "vmlan-forward")]
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("names", TOGETHER, ids=" ".join)
+def test_two_roles_killed_at_once(site, pair, names):
+    """Whoever is left has the namespaces: the network goes on with all it had."""
+    site.vmlan("up", "shared")
+    site.vmlan("forward", "shared", "add", "127.0.0.1:39080:alice:80")
+    before, leases = ports(site), site.json("leases", "shared")
+    forwards = site.json("forward", "shared", "ls")
+    kill_together(site, *names)
+    carol = Seat(site, "shared", name="carol")
+    carol.check("ping -c 1 -W 5 alice")
+    after = {port: one for port, one in ports(site).items() if one.get("name") != "carol"}
+    assert after == before
+    assert [one["pinned"] for one in site.json("ls")] == [True]
+    now = site.json("leases", "shared")
+    assert all(one in now for one in leases)
+    the(site, "vmlan-forward")
+    wait_until(lambda: site.json("forward", "shared", "ls") == forwards, what="the forwards")
+    assert_no_loss(pair[0])
+
+
+def test_host_network_with_broker_and_holder_killed_at_once(site):
+    """... which has no way out, but a forwarder that keeps its namespaces."""
+    site.config("vmnet:\n  lan: {mode: host, linger: 0}\n")
+    alice = Seat(site, "lan", name="alice")
+    kill_together(site, "vmlan-broker", "vmlan-holder")
+    bob = Seat(site, "lan", name="bob")
+    bob.check(f"ping -c 1 -W 5 {alice.address}")
+    holder, forwarder = the(site, "vmlan-holder"), the(site, "vmlan-forward")
+    for guest in (alice, bob):
+        guest.leave()
+    assert wait_gone([holder, forwarder], 10) == []
+
+
+@pytest.mark.sanitized
+def test_all_roles_killed_at_once(site, pair):
+    """Nobody has the namespaces but the guests: they talk on, and a new network takes the name."""
+    kill_together(site, "vmlan-broker", "vmlan-holder", "vmlan-forward")
+    assert site.json("ls") == []
+    assert os.listdir(site.runtime / "net") == []
     carol = Seat(site, "shared", name="carol")
     assert carol.address.startswith("192.168.107.")
+    assert list(named(site).values()) == ["carol"]
     assert_no_loss(pair[0])
 
 
