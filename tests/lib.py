@@ -4,6 +4,7 @@ one private vmlan (its own runtime, state and configuration directories) that mu
 behind. conftest.py wraps these in fixtures; tests/run and tests/leftovers.py use the process list.
 """
 
+import ctypes.util
 import functools
 import json
 import os
@@ -142,6 +143,22 @@ def missing_engine(user):
 
 def missing_tool(name):
     return None if shutil.which(name, path=SYSTEM_PATH) else f"{name} is not installed"
+
+
+def missing_wrapper():
+    """Why named() is of no use here, or None."""
+    return None if ctypes.util.find_library("nss_wrapper") else "libnss_wrapper.so is not installed"
+
+
+def named(user, home):
+    """Words before a command that make the user, who may be a mere number, "tester" with that home:
+    some programs refuse to run for somebody they don't know.
+    """
+    for kind, line in (("passwd", f"tester:x:{user.uid}:{user.gid}::{home}:/bin/sh\n"),
+                       ("group", f"tester:x:{user.gid}:\n")):
+        (Path(home) / kind).write_text(line)
+    return ["env", "LD_PRELOAD=libnss_wrapper.so", f"NSS_WRAPPER_PASSWD={home}/passwd",
+            f"NSS_WRAPPER_GROUP={home}/group"]
 
 
 # Where the tests live

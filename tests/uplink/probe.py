@@ -222,6 +222,18 @@ def idle(address, seconds):
         return [first.decode(), conn.recv(1).decode()]
 
 
+def idle_udp(address, seconds):
+    """A socket that nobody used for a while, if need be longer than the uplink knows of it."""
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as conn:
+        conn.settimeout(LIMIT)
+        conn.connect((address, 7))
+        conn.send(b"a")
+        first = conn.recv(2)
+        time.sleep(seconds)
+        conn.send(b"b")
+        return [first.decode(), conn.recv(2).decode()]
+
+
 def sequential(address, count, port=7):
     """One connection after the other, each with a question and an answer."""
     good = 0

@@ -3,10 +3,12 @@
 
 import hashlib
 import json
+import os
 import subprocess
+import time
 
 import pytest
-from lib import wait_until
+from lib import missing_wrapper, named, wait_until
 from world import OTHER, SERVER, Guest, make_site
 
 pytestmark = pytest.mark.engine
@@ -14,6 +16,7 @@ pytestmark = pytest.mark.engine
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 URL = {4: f"http://{SERVER[4]}:8000", 6: f"http://[{SERVER[6]}]:8000"}
 SIZE = 200_000_000
+IDLE = int(os.environ.get("VMLAN_IDLE", 5))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,53 @@ git update-server-info"""
         seat.check(f"git -C {site.root}/tmp/clone{family} fsck --full")
         log = seat.check(f"git -C {site.root}/tmp/clone{family} log --oneline")
         assert log.count("number") == 5
+
+
+# ssh
+
+
+@pytest.fixture
+def ssh(world):
+    """An SSH server of the user's on the internet; yields the client's command, up to the host."""
+    if missing := missing_wrapper():
+        pytest.skip(missing)
+    home = world.root / "ssh"
+    home.mkdir()
+    world.user.own(home)
+    script = """
+ssh-keygen -q -t ed25519 -N '' -f key
+dropbearkey -t ed25519 -f hostkey 2>&1
+mkdir -m 700 .ssh
+cp key.pub .ssh/authorized_keys"""
+    tester = named(world.user, home)
+    subprocess.run([*world.user.prefix, *tester, "sh", "-ec", script], check=True, cwd=home,
+                   timeout=30, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env=world.environment)
+    himself = ["unshare", "--user", f"--map-user={world.user.uid}",
+               f"--map-group={world.user.gid}"]
+    server = world.spawn([*himself, *tester, "dropbear", "-F", "-E", "-s", "-r", home / "hostkey",
+                          "-P", home / "pid", "-p", 2022])
+    wait_until(lambda: world.listening(2022), what="dropbear")
+    yield (f"ssh -F none -i {home}/key -p 2022 -l tester -o BatchMode=yes -o TCPKeepAlive=no "
+           "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
+    world.end(server)
+
+
+@pytest.mark.limit(IDLE + 100)
+@pytest.mark.needs("ssh", "ssh-keygen", "dropbear", "dropbearkey")
+def test_ssh_stays_open_while_nothing_is_said(ssh, guest):
+    seat = guest()
+    for family in (4, 6):  # also the number of the descriptor that is the session's input
+        files = f"$TMPDIR/ssh{family}"
+        seat.check(f"mkfifo {files}.in; {ssh} {SERVER[family]} cat <{files}.in >{files}.out "
+                   f"2>{files}.log & ssh{family}=$!; exec {family}>{files}.in")
+        seat.check(f"echo before >&{family}")
+        seat.until(f"grep -q before {files}.out")
+    time.sleep(IDLE)  # this is what is tested
+    for family in (4, 6):
+        seat.check(f"echo after >&{family}")
+        seat.until(f"grep -q after $TMPDIR/ssh{family}.out")
+        seat.check(f"exec {family}>&-; wait $ssh{family}")
 
 
 # UDP at speed
