@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "broker/broker.h"
 #include "cli/doctor.h"
+#include "cli/events.h"
 #include "cli/forward.h"
 #include "cli/join.h"
 #include "cli/manage.h"
@@ -20,7 +21,7 @@
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
-    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases,
+    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases, &verb_events,
     &verb_up,  &verb_forward, &verb_down, &verb_check, &verb_doctor,  NULL,
 };
 

@@ -6,11 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "base/stamp.h"
 
 static const char *const level_names[] = {
     [LOG_TRACE] = "trace", [LOG_DEBUG] = "debug", [LOG_INFO] = "info",
@@ -114,10 +114,8 @@ static void line_as_json(struct buf *out, const char *time, enum log_level level
 void log_line(enum log_level level, const char *object, const char *format, ...)
 {
     OWN(buf) struct buf out = BUF_NULL;
-    char message[1600], stamp[48];
+    char message[1600], stamp[STAMP_SIZE];
     int saved = errno;
-    struct timespec now;
-    struct tm utc;
     va_list args;
 
     if (level < log_threshold)
@@ -125,11 +123,7 @@ void log_line(enum log_level level, const char *object, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(stamp + strlen(stamp), sizeof(stamp) - strlen(stamp), ".%03ldZ",
-             now.tv_nsec / 1000000);
+    stamp_now(stamp);
     if (log_style == LOG_JSON)
         line_as_json(&out, stamp, level, object, message);
     else

@@ -13,8 +13,7 @@
 #include "broker/peer.h"
 #include "made/broker_varlink.h"
 
-/* A broker without networks waits this long for somebody to ask. */
-enum { IDLE_MS = 500, LISTEN_FD = 3 };
+enum { LISTEN_FD = 3 };
 
 static bool accept_one(struct broker *broker)
 {
@@ -32,12 +31,18 @@ static void peer_arrived(struct source *source, uint32_t events)
     accept_one(container_of(source, struct broker, listening));
 }
 
+bool broker_is_unused(const struct broker *broker)
+{
+    return registry_empty(&broker->registry) && broker->peer_count == broker->monitor.count;
+}
+
 static void networks_changed(struct registry *registry)
 {
     struct broker *broker = container_of(registry, struct broker, registry);
 
-    if (registry_empty(registry) && list_empty(&broker->peers))
-        timer_set(&broker->idle, IDLE_MS);
+    monitor_follow(&broker->monitor);
+    if (broker_is_unused(broker))
+        timer_set(&broker->idle, BROKER_IDLE_MS);
 }
 
 /* Takes the socket away and ends. The lock is the one clients hold while they make the socket
@@ -56,10 +61,11 @@ static void broker_idle(struct timer *timer)
     }
     while (accept_one(broker))
         ;
-    if (!registry_empty(&broker->registry) || !list_empty(&broker->peers))
+    if (!broker_is_unused(broker))
         return;
     if (!broker->activated && paths_socket(&address, NULL, "broker.sock") >= 0)
         unlink(address.sun_path);
+    monitor_end(&broker->monitor);
     loop_stop(&broker->loop);
 }
 
@@ -79,6 +85,7 @@ static int broker_init(struct broker *broker, struct error *error)
                               .activated = getenv("LISTEN_FDNAMES") != NULL};
     list_init(&broker->peers);
     registry_init(&broker->registry, &broker->loop, networks_changed);
+    monitor_init(&broker->monitor, &broker->loop, &broker->registry);
     fcntl(broker->listener, F_SETFD, FD_CLOEXEC);
     fcntl(broker->listener, F_SETFL, O_NONBLOCK);
     r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
@@ -90,10 +97,12 @@ static int broker_init(struct broker *broker, struct error *error)
     if (r >= 0)
         r = timer_init(&broker->loop, &broker->idle, broker_idle);
     if (r >= 0)
+        r = timer_init(&broker->loop, &broker->monitor.again, monitor_again);
+    if (r >= 0)
         r = source_add(&broker->loop, &broker->listening, broker->listener, EPOLLIN, peer_arrived);
     if (r < 0)
         return error_system(error, r, "cannot start the broker");
-    timer_set(&broker->idle, IDLE_MS);
+    timer_set(&broker->idle, BROKER_IDLE_MS);
     return registry_adopt(&broker->registry, error);
 }
 
@@ -101,6 +110,7 @@ static void broker_done(struct broker *broker)
 {
     struct peer *peer;
 
+    monitor_done(&broker->monitor);
     list_each(peer, &broker->peers, link)
         peer_free(peer);
     registry_done(&broker->registry);

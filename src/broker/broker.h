@@ -8,15 +8,20 @@
 #pragma once
 
 #include "base/loop.h"
+#include "broker/monitor.h"
 #include "broker/registry.h"
 #include "wire/conn.h"
 #include "wire/idl.h"
+
+/* A broker without networks waits this long for somebody to ask. */
+enum { BROKER_IDLE_MS = 500 };
 
 struct broker {
     struct loop loop;
     struct signals signals;
     struct interface *interface;
     struct registry registry;
+    struct monitor monitor;
     int listener;   /* owned */
     bool activated; /* the service manager owns the socket's path */
     struct source listening;
@@ -24,6 +29,9 @@ struct broker {
     unsigned peer_count, peers_max;
     struct timer idle;
 };
+
+/* No network, and nobody who would want one: those who only watch don't count. */
+bool broker_is_unused(const struct broker *broker);
 
 /* The role "broker". Its listening socket is fd 3 (sd_listen_fds(3)). */
 int broker_main(int argc, char **argv);

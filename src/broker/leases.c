@@ -20,9 +20,10 @@
 struct lease_watch {
     struct source source;
     int inotify;
-    struct call *call;
     char path[PATHS_MAX + 64];
     json_t *told;
+    lease_watch_fn *changed;
+    void *context;
 };
 
 int leases_path(const char *network, char *path, size_t size, struct error *error)
@@ -35,38 +36,30 @@ int leases_path(const char *network, char *path, size_t size, struct error *erro
     return r;
 }
 
-static void watch_free(struct lease_watch *watch)
+void lease_watch_free(struct lease_watch *watch)
 {
+    if (!watch)
+        return;
     source_remove(&watch->source);
     fd_close(&watch->inotify);
     json_decref(watch->told);
     free(watch);
 }
 
-static void watch_gone(struct call *call, void *context)
-{
-    watch_free(context);
-    call_drop(call);
-}
-
-/* Negative errno when the peer can't be told; the call was then ended and the watch freed. */
-static int watch_tell(struct lease_watch *watch)
+/* Nothing is done with the watch after changed(), which may free it. */
+static void watch_look(struct lease_watch *watch)
 {
     json_t *leases;
 
     if (leases_load(watch->path, &leases) < 0)
-        return 0;
+        return;
     if (json_equal(leases, watch->told)) {
         json_decref(leases);
-        return 0;
+        return;
     }
     json_decref(watch->told);
     watch->told = leases;
-    if (call_continue(watch->call, json_pack("{sO}", "leases", leases)) >= 0)
-        return 0;
-    call_drop(watch->call);
-    watch_free(watch);
-    return -EPIPE;
+    watch->changed(watch->context, leases);
 }
 
 static void watch_ready(struct source *source, uint32_t events)
@@ -77,16 +70,18 @@ static void watch_ready(struct source *source, uint32_t events)
     (void)events;
     while (read(watch->inotify, drained, sizeof(drained)) > 0)
         ; /* which file it was does not matter: telling again costs little */
-    watch_tell(watch);
+    watch_look(watch);
 }
 
-int leases_watch(struct call *call, const char *network, struct error *error)
+int lease_watch_new(struct loop *loop, const char *network, lease_watch_fn *changed, void *context,
+                    struct lease_watch **ret, struct error *error)
 {
     struct lease_watch *watch = alloc_new(struct lease_watch);
     char state[PATHS_MAX];
     int r = paths_state(state, error);
 
-    watch->call = call;
+    watch->changed = changed;
+    watch->context = context;
     watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (r >= 0)
         r = leases_path(network, watch->path, sizeof(watch->path), error);
@@ -94,14 +89,56 @@ int leases_watch(struct call *call, const char *network, struct error *error)
         (watch->inotify < 0 ||
          inotify_add_watch(watch->inotify, state, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0))
         r = error_system(error, -errno, "cannot watch %s", state);
-    if (r >= 0)
-        r = source_add(&call_peer(call)->broker->loop, &watch->source, watch->inotify, EPOLLIN,
-                       watch_ready);
+    if (r >= 0 && (r = source_add(loop, &watch->source, watch->inotify, EPOLLIN, watch_ready)) < 0)
+        error_system(error, r, "cannot watch %s", state);
     if (r < 0) {
-        watch_free(watch);
+        lease_watch_free(watch);
         return r;
     }
-    call_on_gone(call, watch_gone, watch);
-    watch_tell(watch);
+    watch_look(watch);
+    *ret = watch;
     return 0;
+}
+
+/* --- the method Leases --- */
+
+struct lease_call {
+    struct call *call;
+    struct lease_watch *watch;
+};
+
+static void lease_call_end(struct lease_call *asked)
+{
+    call_drop(asked->call);
+    lease_watch_free(asked->watch);
+    free(asked);
+}
+
+static void lease_call_gone(struct call *call, void *context)
+{
+    (void)call;
+    lease_call_end(context);
+}
+
+static void lease_call_tell(void *context, json_t *leases)
+{
+    struct lease_call *asked = context;
+
+    if (call_continue(asked->call, json_pack("{sO}", "leases", leases)) < 0 && asked->watch)
+        lease_call_end(asked); /* without a watch, in the first turn, it is told as gone */
+}
+
+int leases_answer(struct call *call, const char *network, struct error *error)
+{
+    struct lease_call *asked = alloc_new(struct lease_call);
+    int r;
+
+    asked->call = call;
+    r = lease_watch_new(&call_peer(call)->broker->loop, network, lease_call_tell, asked,
+                        &asked->watch, error);
+    if (r < 0)
+        free(asked);
+    else
+        call_on_gone(call, lease_call_gone, asked);
+    return r;
 }

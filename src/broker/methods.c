@@ -389,7 +389,7 @@ static void call_leases(struct call *call)
     int r = take_network_name(parameters, "Leases", &name, &error);
 
     if (r >= 0 && call_wants_more(call))
-        r = leases_watch(call, name, &error); /* answers from now on */
+        r = leases_answer(call, name, &error); /* answers from now on */
     else if (r >= 0 && (r = leases_of(name, &leases, &error)) >= 0)
         call_reply(call, json_pack("{so}", "leases", leases), NULL, 0);
     if (r < 0)
@@ -485,6 +485,17 @@ static void call_forward_list(struct call *call)
     forward_ask(call, "ForwardList");
 }
 
+static void call_monitor(struct call *call)
+{
+    struct broker *broker = call_peer(call)->broker;
+    struct error error;
+
+    if (monitor_call(&broker->monitor, call, &error) < 0)
+        fail(call, &error);
+    else if (broker_is_unused(broker))
+        timer_set(&broker->idle, BROKER_IDLE_MS);
+}
+
 static void call_quit(struct call *call)
 {
     struct broker *broker = call_peer(call)->broker;
@@ -500,6 +511,7 @@ const struct method broker_methods[] = {
     {.name = "List", .handle = call_list},
     {.name = "Inspect", .handle = call_inspect},
     {.name = "Leases", .handle = call_leases},
+    {.name = "Monitor", .handle = call_monitor},
     {.name = "Up", .handle = call_up},
     {.name = "Down", .handle = call_down},
     {.name = "Quit", .handle = call_quit},

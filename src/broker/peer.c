@@ -42,7 +42,7 @@ void peer_free(struct peer *peer)
     broker->peer_count--;
     conn_free(peer->conn);
     free(peer);
-    if (registry_empty(&broker->registry))
+    if (broker_is_unused(broker))
         timer_set(&broker->idle, 0);
 }
 

@@ -7,7 +7,6 @@
  */
 #include "lib/launch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "base/paths.h"
 #include "base/program.h"
 #include "base/role.h"
+#include "lib/await.h"
 #include "made/version.h"
 
 enum { BACKLOG = 128, LOG_MAX_BYTES = 4 * 1024 * 1024 };
@@ -114,20 +114,6 @@ static int broker_start(const struct launch *launch, const struct sockaddr_un *a
                   : take_fd(&fd);
 }
 
-static bool networks_exist(const char *runtime)
-{
-    char path[PATHS_MAX + 8];
-    OWN(dir) DIR *dir = NULL;
-    struct dirent *entry;
-
-    snprintf(path, sizeof(path), "%s/net", runtime);
-    dir = opendir(path);
-    while (dir && (entry = readdir(dir)))
-        if (entry->d_name[0] != '.')
-            return true;
-    return false;
-}
-
 /* The lock that whoever starts a broker has: released by closing it. */
 static int runtime_lock(const char *runtime, struct error *error)
 {
@@ -154,7 +140,7 @@ int launch_connect(const struct launch *launch, struct error *error)
     fd = socket_connect(&address);
     if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED))
         return fd >= 0 ? fd : error_system(error, fd, "cannot connect to %s", address.sun_path);
-    if (launch->if_networks && !networks_exist(runtime))
+    if (launch->if_networks && !await_exist(runtime))
         return error_set(error, -ENOENT, ERROR_NO_NETWORK, "no network runs");
     lock = runtime_lock(runtime, error);
     return lock < 0 ? lock : broker_start(launch, &address, error);

@@ -86,6 +86,7 @@ static void dnsmasq_ended(struct child *child, int status)
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
              (unsigned long long)wait);
     timer_set(&dnsmasq->again, wait);
+    dnsmasq->changed(dnsmasq);
 }
 
 static void dnsmasq_again(struct timer *timer)
@@ -97,6 +98,7 @@ static void dnsmasq_again(struct timer *timer)
         log_error(dnsmasq->network, "cannot start %s: %s", dnsmasq->program, strerror(-r));
         timer_set(timer, AGAIN_MAX_MS);
     }
+    dnsmasq->changed(dnsmasq);
 }
 
 static int dnsmasq_run(struct dnsmasq *dnsmasq)
@@ -120,11 +122,12 @@ static int dnsmasq_run(struct dnsmasq *dnsmasq)
 }
 
 int dnsmasq_start(struct dnsmasq *dnsmasq, struct loop *loop, const char *network, const char *path,
-                  const char *text, struct error *error)
+                  const char *text, dnsmasq_changed_fn *changed, struct error *error)
 {
     int r;
 
-    *dnsmasq = (struct dnsmasq){.loop = loop, .network = network, .output_fd = -1};
+    *dnsmasq =
+        (struct dnsmasq){.loop = loop, .changed = changed, .network = network, .output_fd = -1};
     snprintf(dnsmasq->configuration, sizeof(dnsmasq->configuration), "%s", path);
     r = dnsmasq_find(dnsmasq->program, error);
     if (r >= 0)
@@ -134,10 +137,17 @@ int dnsmasq_start(struct dnsmasq *dnsmasq, struct loop *loop, const char *networ
     r = timer_init(loop, &dnsmasq->again, dnsmasq_again);
     if (r >= 0)
         r = dnsmasq_run(dnsmasq);
-    if (r >= 0)
+    if (r >= 0) {
+        changed(dnsmasq);
         return 0;
+    }
     dnsmasq_stop(dnsmasq);
     return error_system(error, r, "cannot start %s", dnsmasq->program);
+}
+
+pid_t dnsmasq_pid(const struct dnsmasq *dnsmasq)
+{
+    return dnsmasq->child.pid;
 }
 
 void dnsmasq_reread(struct dnsmasq *dnsmasq)

@@ -11,8 +11,13 @@
 #include "base/loop.h"
 #include "base/paths.h"
 
+struct dnsmasq;
+/* It has ended, or runs again: dnsmasq_pid(). */
+typedef void dnsmasq_changed_fn(struct dnsmasq *dnsmasq);
+
 struct dnsmasq {
     struct loop *loop;
+    dnsmasq_changed_fn *changed;
     struct child child;
     struct timer again;
     struct source output;
@@ -32,7 +37,8 @@ int dnsmasq_find(char *path, struct error *error);
 
 /* Writes text to path (at most 2 * PATHS_MAX bytes) and starts. network and loop are borrowed. */
 int dnsmasq_start(struct dnsmasq *dnsmasq, struct loop *loop, const char *network, const char *path,
-                  const char *text, struct error *error);
+                  const char *text, dnsmasq_changed_fn *changed, struct error *error);
+pid_t dnsmasq_pid(const struct dnsmasq *dnsmasq); /* 0: it does not run */
 /* Makes it forget what was removed from its directories of reservations: dnsmasq(8), SIGHUP. */
 void dnsmasq_reread(struct dnsmasq *dnsmasq);
 void dnsmasq_stop(struct dnsmasq *dnsmasq); /* accepts a zeroed one */

@@ -49,6 +49,7 @@ void holder_forget_forwarder(struct holder *holder)
 {
     struct port *port;
 
+    holder_tell_service(holder, "forwarder", 0);
     holder->forwarder = NULL;
     list_each(port, &holder->ports, link)
         port->handed = false;

@@ -203,6 +203,7 @@ static void call_forwarder(struct call *call)
     }
     holder->forwarder = call_conn(call);
     timer_stop(&holder->wanted);
+    holder_tell_service(holder, "forwarder", conn_peer(holder->forwarder)->pid);
     reply_uplink(call, holder, equipped ? NULL : &fds);
     if (!equipped)
         uplink_fds_close(&fds);
@@ -261,6 +262,7 @@ const struct method holder_methods[] = {
     {.name = "ForwardsWatch", .handle = holder_call_forwards_watch},
     {.name = "ForwardsApplied", .handle = holder_call_forwards_applied},
     {.name = "Sockets", .handle = holder_call_sockets},
+    {.name = "Monitor", .handle = holder_call_monitor},
     {.name = "Pin", .handle = call_pin},
     {.name = "End", .handle = call_end},
     {0},

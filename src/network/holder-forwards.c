@@ -212,6 +212,7 @@ void holder_call_forwards_applied(struct call *call)
     list_each(adding, &holder->adding, link)
         if (adding->version <= version)
             adding_judge(holder, adding, holder->failures);
+    holder_tell_forwards(holder);
     call_reply(call, NULL, NULL, 0);
 }
 
@@ -246,6 +247,7 @@ void holder_call_forward_remove(struct call *call)
         return;
     }
     forwards_changed(holder);
+    holder_tell_forwards(holder);
     call_reply(call, NULL, NULL, 0);
 }
 

@@ -261,6 +261,7 @@ static void port_add(struct call *call, bool patient)
     log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
              port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
              (int)port->pid);
+    holder_tell_port(holder, "port-up", port);
     port_answer(call, port, &fds);
 }
 

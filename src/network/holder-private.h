@@ -32,6 +32,8 @@ struct holder {
     json_int_t forwards_applied; /* the version the forwarder has answered; at first none */
     struct list adding;          /* requests that wait for the forwarder */
     struct call *watching;       /* the forwarder's; NULL: none */
+    json_t *forwards_told;       /* text -> the event that was told of it last; holder-events.c */
+    struct list monitors;        /* calls that are told what happens; holder-events.c */
 
     bool route6;            /* the host has a way out over IPv6 */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
@@ -99,6 +101,19 @@ void holder_forget_forwarder(struct holder *holder);
 void holder_call_next_cable(struct call *call);
 void holder_call_cable_ended(struct call *call);
 void holder_call_cable_kept(struct call *call);
+
+/* holder-events.c: tells those who want to know what happened. */
+void holder_call_monitor(struct call *call);
+void holder_events_begin(struct holder *holder, bool successor);
+void holder_events_done(struct holder *holder);
+/* fields: of this event besides time, event and network; stolen, may be NULL. */
+void holder_tell(struct holder *holder, const char *event, json_t *fields);
+void holder_tell_port(struct holder *holder, const char *event, const struct port *port);
+/* pid 0: it has gone. */
+void holder_tell_service(struct holder *holder, const char *service, pid_t pid);
+void holder_tell_dnsmasq(struct dnsmasq *dnsmasq);
+/* What has become of forwards since they were told of. */
+void holder_tell_forwards(struct holder *holder);
 
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

@@ -54,6 +54,7 @@ void holder_end(struct holder *holder, const char *why)
         return;
     holder->ended = true;
     log_info(holder->spec.name, "the network ends: %s", why);
+    holder_tell(holder, "network-down", json_pack("{ss}", "reason", why));
     /* The broker tells an end from a crash by this path. */
     snprintf(path, sizeof(path), "%s/holder.sock", holder->directory);
     unlink(path);
@@ -109,6 +110,7 @@ static void port_gone(struct holder *holder, struct port *port)
 {
     log_info(holder->spec.name, "port %s%s%s is gone", port->id, port->name[0] ? " of " : "",
              port->name);
+    holder_tell_port(holder, "port-down", port);
     list_remove(&port->link);
     holder_unreserve(holder, port);
     port_free(port);
@@ -244,7 +246,7 @@ int holder_serve(struct holder *holder, struct error *error)
     holder->services = take_ptr(text);
     snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
     return dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
-                         holder->services, error);
+                         holder->services, holder_tell_dnsmasq, error);
 }
 
 static int ports_reserve(struct holder *holder, struct error *error)
@@ -369,6 +371,7 @@ int holder_start(struct holder *holder, const json_t *configuration, const struc
         timer_set(&holder->linger, holder->spec.linger * 1000ULL > FIRST_USE_MS
                                        ? holder->spec.linger * 1000ULL
                                        : FIRST_USE_MS);
+    holder_events_begin(holder, ns);
     return 0;
 }
 
@@ -452,6 +455,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     list_init(&holder->seats);
     list_init(&holder->waiting);
     list_init(&holder->adding);
+    list_init(&holder->monitors);
     r = spec_check_name(name, error);
     if (r >= 0)
         r = paths_runtime(runtime, error);
@@ -484,6 +488,7 @@ static void holder_done(struct holder *holder)
 
     holder_drop_waiting(holder);
     holder_forwards_done(holder);
+    holder_events_done(holder);
     if (holder->wanting)
         call_drop(holder->wanting);
     if (holder->cabling)

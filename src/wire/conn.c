@@ -313,3 +313,8 @@ void conn_finish(struct conn *conn)
     inbox_drop(conn);
     conn_update(conn);
 }
+
+size_t conn_queued(const struct conn *conn)
+{
+    return conn->out_size;
+}

@@ -68,7 +68,8 @@ void conn_free(struct conn *conn);
 void *conn_owner(const struct conn *conn);
 const char *conn_name(const struct conn *conn);
 const struct conn_peer *conn_peer(const struct conn *conn);
-int conn_fd(const struct conn *conn); /* borrowed; for getsockopt(2) */
+int conn_fd(const struct conn *conn);        /* borrowed; for getsockopt(2) */
+size_t conn_queued(const struct conn *conn); /* bytes that the peer has not taken yet */
 /* Reads no more; ends the connection (through closed, error 0) when what is queued was written. A
  * call that is then still in hand is told that its peer is gone. */
 void conn_finish(struct conn *conn);
