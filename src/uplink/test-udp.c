@@ -236,6 +236,59 @@ static void test_bursts(void)
     }
 }
 
+/* The same towards the guest. */
+static void test_bursts_back(void)
+{
+    static const size_t sizes[] = {100, 100, 100, 50, 100, 200, 0, 0, 1, 1400, 1400, 1400, 3, 5000};
+
+    for (size_t h = 0; h < ARRAY_SIZE(hosts); h++) {
+        union endpoint to, from;
+        OWN(fd) int server = server_new(hosts[h], &to);
+        OWN(fd) int client = client_new(&to);
+
+        send_all(client, 1);
+        CHECK_INT(receive(server, got, sizeof(got), &from), 1);
+        for (size_t i = 0; i < ARRAY_SIZE(sizes) * 4; i++) {
+            size_t size = sizes[i % ARRAY_SIZE(sizes)];
+
+            CHECK_INT(sendto(server, pattern + i, size, 0, &from.any, sizeof(from)), size);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(sizes) * 4; i++) {
+            size_t size = sizes[i % ARRAY_SIZE(sizes)];
+
+            CHECK_INT(receive(client, got, sizeof(got), NULL), size);
+            CHECK(memcmp(got, pattern + i, size) == 0);
+        }
+    }
+}
+
+/* What waits for the forwarder together reaches the guest together, and so a guest that asks for
+ * super-datagrams gets one. */
+static void test_joined_back(void)
+{
+    struct virtio_net_hdr hdr;
+
+    for (size_t h = 0; h < ARRAY_SIZE(hosts); h++) {
+        union endpoint to, from;
+        OWN(fd) int server = server_new(hosts[h], &to);
+        OWN(fd) int client = client_new(&to);
+
+        if (!tun_offload(tun, to.any.sa_family, 2000, 1000, &hdr)) {
+            printf("# this kernel has no USO: nothing can be joined\n");
+            return;
+        }
+        option_set(client, SOL_UDP, UDP_GRO, 1);
+        send_all(client, 1);
+        CHECK_INT(receive(server, got, sizeof(got), &from), 1);
+        for (size_t i = 0; i < 10; i++)
+            CHECK_INT(
+                sendto(server, pattern + i * 1000, i < 9 ? 1000 : 500, 0, &from.any, sizeof(from)),
+                i < 9 ? 1000 : 500);
+        CHECK_INT(receive(client, got, sizeof(got), NULL), 9500);
+        CHECK(memcmp(got, pattern, 9500) == 0);
+    }
+}
+
 static void loopback_mtu(unsigned mtu)
 {
     OWN(rtnl) struct rtnl *rtnl = NULL;
@@ -426,6 +479,8 @@ static const struct test tests[] = {
     {"hop limit, DSCP and ECN are carried", test_header},
     {"super-datagrams", test_segments},
     {"bursts keep bounds and order", test_bursts},
+    {"bursts of answers keep bounds and order", test_bursts_back},
+    {"answers that wait together are joined", test_joined_back},
     {"path MTU", test_path_mtu},
     {"other protocols are answered with an error", test_other_protocol},
     {"wrong checksums and strange sources are dropped", test_dropped},

@@ -113,12 +113,11 @@ static void tun_writev(struct tun *tun, const struct iovec *iov, int count)
         log_warn(tun->config->network, "cannot write a packet to the network: %m");
 }
 
-void tun_write_offload(struct tun *tun, const void *packet, size_t size,
-                       const struct virtio_net_hdr *hdr)
+void tun_write_offload(struct tun *tun, const struct virtio_net_hdr *hdr, struct iovec *pieces,
+                       int count)
 {
-    struct iovec iov[] = {{(void *)hdr, HDR_SIZE}, {(void *)packet, size}};
-
-    tun_writev(tun, iov, ARRAY_SIZE(iov));
+    pieces[0] = (struct iovec){(void *)hdr, HDR_SIZE};
+    tun_writev(tun, pieces, count);
 }
 
 /* RFC 8200 4.5: the source fragments, and here that is this place. */
@@ -150,11 +149,12 @@ static void tun_write_fragments6(struct tun *tun, const uint8_t *packet, size_t 
 void tun_write(struct tun *tun, const void *packet, size_t size)
 {
     static const struct virtio_net_hdr plain;
+    struct iovec pieces[] = {[1] = {(void *)packet, size}};
 
     if (size > tun->config->mtu && *(const uint8_t *)packet >> 4 == 6)
         tun_write_fragments6(tun, packet, size);
     else if (size > 0)
-        tun_write_offload(tun, packet, size, &plain);
+        tun_write_offload(tun, &plain, pieces, ARRAY_SIZE(pieces));
 }
 
 static bool error_allowed(struct tun *tun)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <linux/virtio_net.h>
+#include <sys/uio.h>
 
 #include "uplink/packet.h"
 
@@ -33,11 +34,13 @@ bool tun_is_guest(const struct tun *tun, const union endpoint *address);
 bool tun_offload(const struct tun *tun, int family, size_t payload, unsigned segment,
                  struct virtio_net_hdr *ret);
 
-/* Writes one IP packet of size bytes (0: nothing). hdr: of tun_offload(), for _offload. What does
- * not fit the queue is lost, as on any link. */
+/* Writes one IP packet of size bytes (0: nothing). What does not fit the queue is lost, as on any
+ * link. */
 void tun_write(struct tun *tun, const void *packet, size_t size);
-void tun_write_offload(struct tun *tun, const void *packet, size_t size,
-                       const struct virtio_net_hdr *hdr);
+/* The same with a header of tun_offload(): the packet stands in count - 1 pieces behind pieces[0],
+ * which is room for that header. */
+void tun_write_offload(struct tun *tun, const struct virtio_net_hdr *hdr, struct iovec *pieces,
+                       int count);
 /* The identification of the next count IPv4 packets: the first of them. */
 uint16_t tun_take_ids(struct tun *tun, unsigned count);
 

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "uplink/answers.h"
 #include "uplink/flows.h"
 #include "uplink/hostsock.h"
 #include "uplink/sockerr.h"
@@ -26,11 +27,8 @@ enum {
 
     JOIN_MAX = 64,      /* datagrams in one super-datagram: UDP_MAX_SEGMENTS of older kernels */
     JOIN_BYTES = 60000, /* of them together: 65507 is the end */
-    RECEIVE_BATCH = 16, /* reads in one event, so that others get their turn */
     RECEIVE_BUFFER = 1 << 22, /* of the socket; net.core.rmem_max may cap it */
-    HEADROOM = 64,            /* in front of what is received: IP and UDP headers */
-    DATA_MAX = 65536,
-    RESEND_MAX = 512, /* what an ICMP error of 576 bytes quotes whole */
+    RESEND_MAX = 512,         /* what an ICMP error of 576 bytes quotes whole */
 };
 
 enum { KIND_FRESH, KIND_ANSWERED, KIND_QUERY };
@@ -54,23 +52,12 @@ struct outgoing {
     struct iovec pieces[JOIN_MAX];
 };
 
-/* Room for recvmmsg(). */
-struct incoming {
-    struct mmsghdr messages[RECEIVE_BATCH];
-    struct iovec iov[RECEIVE_BATCH];
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int)) * 2];
-    } control[RECEIVE_BATCH];
-    uint8_t data[RECEIVE_BATCH][HEADROOM + DATA_MAX];
-};
-
 struct udp {
     struct tun *tun;
     const char *network;
     struct flows *flows;
     struct outgoing out;
-    struct incoming *in;
+    struct answers *answers;
 };
 
 static void flow_log(const struct udp_flow *f, const char *what)
@@ -82,83 +69,10 @@ static void flow_log(const struct udp_flow *f, const char *what)
                   endpoint_text(&f->flow.remote, remote), what);
 }
 
-/* Writes one datagram to the guest; its payload stands in a buffer with HEADROOM bytes in front. */
-static void answer_write(struct udp_flow *f, const struct packet_head *head, uint8_t *payload,
-                         size_t size, unsigned segment)
-{
-    int family = head->src->any.sa_family;
-    uint8_t *packet = payload - (family == AF_INET ? 28 : 48);
-    struct virtio_net_hdr hdr;
-    bool offload = tun_offload(f->udp->tun, family, size, segment, &hdr);
-    size_t headers = packet_udp(packet, head, size, offload);
-
-    if (offload)
-        tun_write_offload(f->udp->tun, packet, headers + size, &hdr);
-    else
-        tun_write(f->udp->tun, packet, headers + size);
-}
-
-/* What arrived at once: one datagram, or several of `segment` bytes. */
-static void answer(struct udp_flow *f, uint8_t *payload, size_t size, unsigned segment,
-                   uint8_t traffic_class)
-{
-    struct tun *tun = f->udp->tun;
-    struct packet_head head = {
-        .src = &f->flow.remote,
-        .dst = &f->flow.guest,
-        .protocol = IPPROTO_UDP,
-        .traffic_class = traffic_class,
-    };
-    struct virtio_net_hdr hdr;
-
-    if (segment == 0 || segment >= size ||
-        tun_offload(tun, head.src->any.sa_family, size, segment, &hdr)) {
-        segment = segment < size ? segment : 0;
-        head.id = tun_take_ids(tun, segment ? (unsigned)(size / segment) + 1 : 1);
-        answer_write(f, &head, payload, size, segment);
-        return;
-    }
-    while (size > 0) { /* the headers overwrite the end of the one before, which is gone already */
-        size_t part = size < segment ? size : segment;
-
-        head.id = tun_take_ids(tun, 1);
-        answer_write(f, &head, payload, part, 0);
-        payload += part;
-        size -= part;
-    }
-}
-
-static void message_answer(struct udp_flow *f, struct msghdr *message, uint8_t *payload,
-                           size_t size)
-{
-    int segment = 0, class = 0;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
-            memcpy(&segment, CMSG_DATA(c), sizeof(segment));
-        else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
-            class = *CMSG_DATA(c);
-        else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
-            memcpy(&class, CMSG_DATA(c), sizeof(class));
-    }
-    answer(f, payload, size, segment > 0 ? (unsigned)segment : 0, (uint8_t) class);
-}
-
 static void flow_receive(struct udp_flow *f)
 {
-    struct incoming *in = f->udp->in;
-    int got;
-
-    for (unsigned i = 0; i < RECEIVE_BATCH; i++) {
-        in->messages[i].msg_hdr.msg_control = &in->control[i];
-        in->messages[i].msg_hdr.msg_controllen = sizeof(in->control[i]);
-    }
-    got = recvmmsg(f->socket.fd, in->messages, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
-    if (got <= 0)
+    if (!answers_carry(f->udp->answers, f->socket.fd, &f->flow.remote, &f->flow.guest))
         return;
-    for (int i = 0; i < got; i++)
-        message_answer(f, &in->messages[i].msg_hdr, in->data[i] + HEADROOM,
-                       in->messages[i].msg_len);
     f->socket.second.any.sa_family = AF_UNSPEC;
     flows_touch(f->udp->flows, &f->flow,
                 f->flow.kind == KIND_FRESH ? (unsigned)KIND_ANSWERED : f->flow.kind);
@@ -386,18 +300,6 @@ void udp_input(struct udp *udp, const uint8_t *data, const struct packet *packet
     out->full = segment > 0 || size < out->unit || size == 0 || out->count == JOIN_MAX;
 }
 
-static struct incoming *incoming_new(void)
-{
-    struct incoming *in = alloc_new(struct incoming);
-
-    for (unsigned i = 0; i < RECEIVE_BATCH; i++) {
-        in->iov[i] = (struct iovec){in->data[i] + HEADROOM, DATA_MAX};
-        in->messages[i].msg_hdr.msg_iov = &in->iov[i];
-        in->messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    return in;
-}
-
 int udp_new(struct tun *tun, struct udp **ret)
 {
     struct uplink *uplink = tun_uplink(tun);
@@ -414,7 +316,7 @@ int udp_new(struct tun *tun, struct udp **ret)
 
     udp->tun = tun;
     udp->network = limits.network;
-    udp->in = incoming_new();
+    udp->answers = answers_new(tun);
     r = flows_new(uplink_loop(uplink), &limits, flow_ended, udp, &udp->flows);
     if (r < 0)
         udp_free(udp);
@@ -428,6 +330,6 @@ void udp_free(struct udp *udp)
     if (!udp)
         return;
     flows_free(udp->flows);
-    free(udp->in);
+    answers_free(udp->answers);
     free(udp);
 }
