@@ -2,7 +2,8 @@
 """A peer of the broker that knows nothing of vmlan but docs/protocol.md: socket, json and struct.
 
 Peer is one connection; what it receives as file descriptors belongs to the caller. Guest is a
-guest's end of a tap port: Ethernet frames in and out, nothing above them.
+guest's end of a tap port: Ethernet frames in and out, nothing above them. StreamWire and
+DatagramWire are the same with a socket, as hypervisors use those.
 """
 
 import array
@@ -166,6 +167,89 @@ class Guest:
             if (value := take(frame)) is not None:
                 return value
         return None
+
+
+class StreamWire(Guest):
+    """Each frame behind its length, on a connected stream socket, which it owns."""
+
+    def __init__(self, connection, mac):
+        self.socket, self.fd, self.mac = connection, connection.fileno(), mac
+        self.data = b""
+
+    @classmethod
+    def connect(cls, path, mac):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(str(path))
+        return cls(connection, mac)
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, frame):
+        data = bytes(frame)
+        self.socket.sendall(struct.pack("!I", len(data)) + data)
+
+    def frames(self, timeout=LIMIT):
+        deadline = time.monotonic() + timeout
+        while True:
+            while len(self.data) >= 4 and len(self.data) >= 4 + self._length():
+                size = 4 + self._length()
+                frame, self.data = self.data[4:size], self.data[size:]
+                yield frame
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                return
+            piece = self.receive()
+            if not piece:
+                return
+            self.data += piece
+
+    def receive(self):
+        """What is there; empty when the other end is closed."""
+        try:
+            return self.socket.recv(1 << 18)
+        except ConnectionResetError:
+            return b""
+
+    def ended(self, timeout=LIMIT):
+        """Whether the other end closes within the time."""
+        for _ in self.frames(timeout):
+            pass
+        return bool(select.select([self.fd], [], [], 0)[0]) and not self.receive()
+
+    def _length(self):
+        return struct.unpack("!I", self.data[:4])[0]
+
+
+class DatagramWire(Guest):
+    """A datagram a frame, on a socket with a path of its own that is connected to another."""
+
+    def __init__(self, path, own, mac, greeting=b"", connected=True):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(own))
+        self.own, self.path, self.mac, self.fd = own, str(path), mac, self.socket.fileno()
+        self.connected = connected
+        if connected:
+            self.socket.connect(self.path)
+        if greeting:
+            self.send(greeting)
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, frame):
+        """May wait: there is room for few datagrams at a socket (net.unix.max_dgram_qlen)."""
+        if self.connected:
+            self.socket.send(bytes(frame))
+        else:
+            self.socket.sendto(bytes(frame), self.path)
+
+    def frames(self, timeout=LIMIT):
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([self.fd], [], [], left)[0]:
+                return
+            yield self.socket.recv(1 << 17)
 
 
 def mac_bytes(mac):

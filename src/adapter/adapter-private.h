@@ -35,6 +35,8 @@ struct adapter {
     bool over;          /* the peer or the tap is gone; the owner is told at the end of the turn */
     struct buf rest;    /* stream: the beginning of a frame from the peer */
     struct buf pending; /* for the peer: prefixes and frames; a stream's may begin inside one */
+    struct buf held;    /* frames from a peer that is not welcome yet, prefixed; else empty */
+    void (*met)(void *context, const uint8_t mac[6]); /* NULL: the peer is welcome */
     struct adapter_counters counters;
     void (*ended)(void *context);
     void *context;

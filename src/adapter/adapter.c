@@ -45,10 +45,33 @@ static void tap_write(void *context, const struct iovec *iov, int count, unsigne
         a->counters.in_dropped += frames;
 }
 
+/* A frame of a peer that nobody knows yet: the first of them says who it is. */
+static void hold(struct adapter *a, const uint8_t *frame, size_t size)
+{
+    static const uint8_t none[ETH_ALEN];
+    const uint8_t *mac = frame + ETH_ALEN;
+    uint8_t prefix[BATCH_PREFIX];
+    bool first = a->held.size == 0;
+
+    if (size < ETH_HLEN || mac[0] & 1 || memcmp(mac, none, sizeof(none)) == 0) {
+        a->counters.in_dropped++;
+        return;
+    }
+    frame_put32(prefix, (uint32_t)size);
+    buf_append(&a->held, prefix, sizeof(prefix));
+    buf_append(&a->held, frame, size);
+    if (first)
+        a->met(a->context, mac);
+}
+
 void adapter_input(struct adapter *a, uint8_t *frame, size_t size)
 {
     struct virtio_net_hdr header;
 
+    if (a->met) {
+        hold(a, frame, size);
+        return;
+    }
     a->counters.in_frames++;
     a->counters.in_bytes += size;
     if (size <= a->limit)
@@ -135,7 +158,7 @@ static void settle(struct adapter *a)
         buf_done(&a->pending);
     if (!a->over) {
         source_want(&a->tap_source, full ? 0 : EPOLLIN);
-        source_want(&a->peer_source, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        source_want(&a->peer_source, (a->held.size > 0 ? 0 : EPOLLIN) | (full ? EPOLLOUT : 0));
         return;
     }
     source_remove(&a->tap_source);
@@ -154,6 +177,36 @@ static void tap_ready(struct source *source, uint32_t events)
     settle(a);
 }
 
+/* Around frames for adapter_input(). */
+static void input_begin(struct adapter *a)
+{
+    turn.coalesce.emit = tap_write;
+    turn.coalesce.context = a;
+    turn.coalesce.partial = a->checksum_offload;
+}
+
+static void input_end(void)
+{
+    coalesce_flush(&turn.coalesce);
+}
+
+void adapter_welcome(struct adapter *a)
+{
+    OWN(buf) struct buf held = a->held;
+    size_t size;
+
+    a->met = NULL;
+    a->held = BUF_NULL;
+    input_begin(a);
+    for (size_t at = 0; at < held.size; at += size) {
+        size = frame_get32((uint8_t *)held.data + at);
+        at += BATCH_PREFIX;
+        adapter_input(a, (uint8_t *)held.data + at, size);
+    }
+    input_end();
+    settle(a);
+}
+
 static void peer_ready(struct source *source, uint32_t events)
 {
     struct adapter *a = container_of(source, struct adapter, peer_source);
@@ -162,11 +215,9 @@ static void peer_ready(struct source *source, uint32_t events)
     if (events & EPOLLOUT && a->pending.size > 0)
         a->ops->drain(a);
     if (events & ~(uint32_t)EPOLLOUT) {
-        turn.coalesce.emit = tap_write;
-        turn.coalesce.context = a;
-        turn.coalesce.partial = a->checksum_offload;
+        input_begin(a);
         a->ops->receive(a, turn.room, ROOM);
-        coalesce_flush(&turn.coalesce);
+        input_end();
         /* Shut down, and nothing left to read: datagram sockets say it in no other way. */
         if (events & EPOLLHUP && a->counters.in_frames == before)
             a->over = true;
@@ -209,6 +260,7 @@ int adapter_new(struct loop *loop, const struct adapter_config *config, int tap,
         .limit = FRAME_HEAD_MAX + config->mtu,
         .tso = config->tso,
         .checksum_offload = config->checksum_offload,
+        .met = config->met,
         .ended = ended,
         .context = context,
         .name = alloc_text(config->name),
@@ -237,6 +289,7 @@ void adapter_free(struct adapter *a)
     fd_close(&a->peer);
     buf_done(&a->rest);
     buf_done(&a->pending);
+    buf_done(&a->held);
     free(a->name);
     free(a);
 }

@@ -30,6 +30,9 @@ struct adapter_config {
     /* The peer may send frames whose TCP or UDP checksum is only that of the pseudo header. What is
      * sent to it is always complete: there is no header to say otherwise. */
     bool checksum_offload;
+    /* Called once, with the adapter's context and the source address of the peer's first frame.
+     * That frame and those behind it wait until adapter_welcome(). NULL: they pass at once. */
+    void (*met)(void *context, const uint8_t mac[6]);
     const char *name; /* of the port, for log lines; copied */
 };
 
@@ -53,5 +56,8 @@ struct adapter;
 int adapter_new(struct loop *loop, const struct adapter_config *config, int tap, int peer,
                 void (*ended)(void *context), void *context, struct adapter **ret);
 void adapter_free(struct adapter *adapter); /* accepts NULL */
+
+/* Frames of the peer pass from now on. May call ended. */
+void adapter_welcome(struct adapter *adapter);
 
 void adapter_counters(const struct adapter *adapter, struct adapter_counters *ret);

@@ -20,13 +20,20 @@ enum { MTU = 1500, PAYLOAD = 1000 };
 
 static struct loop loop;
 static struct adapter *adapter;
-static int peer, wire, ended, ifindex;
+static int peer, wire, ended, ifindex, met;
 static uint8_t frame[BATCH_PREFIX + FRAME_MAX], got[FRAME_MAX], payload[60000];
 
 static void adapter_ended(void *context)
 {
     CHECK(context == &ended);
     ended++;
+}
+
+static void adapter_met(void *context, const uint8_t mac[6])
+{
+    CHECK(context == &ended);
+    CHECK(memcmp(mac, frame + BATCH_PREFIX + ETH_ALEN, ETH_ALEN) == 0);
+    met++;
 }
 
 static void link_flags(int up)
@@ -52,19 +59,23 @@ static void wire_open(void)
     CHECK(bind(wire, (struct sockaddr *)&address, sizeof(address)) == 0);
 }
 
-static void begin(enum adapter_kind kind, bool offload)
+static void begin_with(const struct adapter_config *config)
 {
-    struct adapter_config config = {.kind = kind, .mtu = MTU, .tso = offload, .name = "test"};
-    int type = kind == ADAPTER_STREAM ? SOCK_STREAM : SOCK_DGRAM, fds[2], tap;
+    int type = config->kind == ADAPTER_STREAM ? SOCK_STREAM : SOCK_DGRAM, fds[2], tap;
 
-    config.checksum_offload = offload;
-    ended = 0;
+    ended = met = 0;
     CHECK(loop_init(&loop) == 0 && tap_open("tap0", 1, &tap, NULL) == 0);
     ifindex = (int)if_nametoindex("tap0");
     CHECK(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
     peer = fds[0];
-    CHECK(adapter_new(&loop, &config, tap, fds[1], adapter_ended, &ended, &adapter) == 0);
+    CHECK(adapter_new(&loop, config, tap, fds[1], adapter_ended, &ended, &adapter) == 0);
     wire_open();
+}
+
+static void begin(enum adapter_kind kind, bool offload)
+{
+    begin_with(&(struct adapter_config){
+        .kind = kind, .mtu = MTU, .tso = offload, .checksum_offload = offload, .name = "test"});
 }
 
 static void end(void)
@@ -130,6 +141,46 @@ static void test_stream_in(void)
     CHECK_INT(header.gso_size, PAYLOAD);
     CHECK_INT(wire_read(&header), 0);
     end();
+}
+
+/* Frames of a peer that is not welcome yet wait, in their order; those to it pass. */
+static void test_welcome(enum adapter_kind kind)
+{
+    struct adapter_config config = {.kind = kind, .mtu = MTU, .met = adapter_met, .name = "test"};
+    size_t head = kind == ADAPTER_STREAM ? 0 : BATCH_PREFIX, size, headers, payloads = 0;
+    struct virtio_net_hdr header = {0};
+    struct flow f = FLOW;
+
+    begin_with(&config);
+    for (int i = 0; i < 4; i++) {
+        size = frame_make(&f, PAYLOAD);
+        CHECK(send(peer, frame + head, BATCH_PREFIX - head + size, 0) > 0);
+        settle();
+        CHECK_INT(met, 1);
+        CHECK_INT(wire_read(&header), 0);
+    }
+    memset(&header, 0, sizeof(header));
+    wire_write(&header, size);
+    settle();
+    CHECK(recv(peer, got, sizeof(got), MSG_DONTWAIT) == (ssize_t)(BATCH_PREFIX - head + size));
+    headers = size - PAYLOAD;
+    adapter_welcome(adapter);
+    settle();
+    while ((size = wire_read(&header)) > 0)
+        payloads += size - headers;
+    CHECK_INT(payloads, 4 * PAYLOAD);
+    CHECK_INT(met, 1);
+    end();
+}
+
+static void test_stream_welcome(void)
+{
+    test_welcome(ADAPTER_STREAM);
+}
+
+static void test_datagram_welcome(void)
+{
+    test_welcome(ADAPTER_DATAGRAM);
 }
 
 static void test_stream_pieces(void)
@@ -385,6 +436,8 @@ static void test_tap_gone_unwatched(void)
 static const struct test tests[] = {
     {"a stream's segments enter the tap as one", test_stream_in},
     {"a stream byte by byte", test_stream_pieces},
+    {"a stream's first frames wait for a welcome", test_stream_welcome},
+    {"first datagrams wait for a welcome", test_datagram_welcome},
     {"super-frames are cut for the peer", test_out},
     {"a peer with offload", test_offload},
     {"a peer that does not read", test_peer_never_reads},

@@ -169,7 +169,7 @@ static void attached(void *context, json_t *reply, int *fds, size_t fd_count, bo
 static void call_attach(struct call *call)
 {
     json_t *parameters = call_parameters(call), *port, *queues = given(parameters, "queues");
-    static const char *const passed[] = {"name", "mac", "ip", "tso", "checksumOffload"};
+    static const char *const passed[] = {"name", "mac", "learnMac", "ip", "tso", "checksumOffload"};
     struct network *network;
     struct port wanted;
     struct error error;

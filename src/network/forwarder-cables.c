@@ -3,8 +3,10 @@
  * The forwarder's part of ports whose guest has a socket: an adapter for each. The holder hands
  * them over one by one; a copy of both descriptors is kept, for the next holder.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "adapter/adapter.h"
 #include "base/alloc.h"
@@ -16,7 +18,9 @@ struct cable {
     struct forwarder *forwarder;
     struct adapter *adapter;
     char *port;
-    int fds[2]; /* tap and socket, owned */
+    int fds[2];     /* tap and socket, owned */
+    uint8_t mac[6]; /* of the guest, when it had to be learnt */
+    bool asking;    /* the holder has not said yet whether it is welcome */
 };
 
 static const struct {
@@ -50,12 +54,77 @@ static void cable_ended(void *context)
     cable_free(cable);
 }
 
+static struct cable *cable_named(struct forwarder *forwarder, const char *port)
+{
+    struct cable *cable;
+
+    list_each(cable, &forwarder->cables, link)
+        if (strcmp(cable->port, port) == 0)
+            return cable;
+    return NULL;
+}
+
+static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                        const struct error *error)
+{
+    struct cable *cable;
+    char mac[MAC_TEXT_SIZE];
+
+    (void)fds, (void)fd_count, (void)more;
+    if (error)
+        return; /* asked again of the next holder */
+    cable = cable_named(context, json_string_value(json_object_get(reply, "port")));
+    if (!cable || !cable->asking ||
+        strcmp(mac_text(cable->mac, mac), json_string_value(json_object_get(reply, "mac"))) != 0)
+        return; /* an earlier one of that name */
+    cable->asking = false;
+    if (json_is_true(json_object_get(reply, "welcome")))
+        adapter_welcome(cable->adapter);
+    else
+        cable_ended(cable);
+}
+
+static void cable_ask(struct cable *cable)
+{
+    char mac[MAC_TEXT_SIZE];
+
+    if (cable->forwarder->holder)
+        conn_call(cable->forwarder->holder, "io.vmlan.Holder.CableMet",
+                  json_pack("{ss ss}", "port", cable->port, "mac", mac_text(cable->mac, mac)), NULL,
+                  0, false, cable_known, cable->forwarder);
+}
+
+static void cable_met(void *context, const uint8_t mac[6])
+{
+    struct cable *cable = context;
+
+    memcpy(cable->mac, mac, sizeof(cable->mac));
+    cable->asking = true;
+    cable_ask(cable);
+}
+
 static enum adapter_kind kind_of(const char *backend)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (strcmp(kinds[i].backend, backend) == 0)
             return kinds[i].kind;
     return ADAPTER_STREAM;
+}
+
+/* Who may open a path is decided by its mode; this decides who may use the connection. A guest that
+ * was handed its end has the holder's credentials on it. The holder can't tell: in its user
+ * namespace all users but its own have the same number. */
+static bool peer_allowed(const struct cable *cable)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(cable->fds[1], SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid == 0 ||
+        peer.uid == geteuid() || peer.uid == 0)
+        return true;
+    log_warn(cable->forwarder->name, "port %s: refused a connection of uid %u", cable->port,
+             peer.uid);
+    return false;
 }
 
 static int cable_join(struct cable *cable, const json_t *reply)
@@ -65,11 +134,15 @@ static int cable_join(struct cable *cable, const json_t *reply)
         .mtu = (unsigned)json_integer_value(json_object_get(reply, "mtu")),
         .tso = json_is_true(json_object_get(reply, "tso")),
         .checksum_offload = json_is_true(json_object_get(reply, "checksumOffload")),
+        .met = json_is_true(json_object_get(reply, "learnMac")) ? cable_met : NULL,
         .name = cable->port,
     };
-    int tap = fcntl(cable->fds[0], F_DUPFD_CLOEXEC, 0);
-    int peer = fcntl(cable->fds[1], F_DUPFD_CLOEXEC, 0);
+    int tap, peer;
 
+    if (!peer_allowed(cable))
+        return -EPERM;
+    tap = fcntl(cable->fds[0], F_DUPFD_CLOEXEC, 0);
+    peer = fcntl(cable->fds[1], F_DUPFD_CLOEXEC, 0);
     return adapter_new(&cable->forwarder->loop, &config, tap, peer, cable_ended, cable,
                        &cable->adapter);
 }
@@ -114,9 +187,12 @@ void forwarder_cables_follow(struct forwarder *forwarder)
 {
     struct cable *cable;
 
-    list_each(cable, &forwarder->cables, link)
+    list_each(cable, &forwarder->cables, link) {
         conn_call(forwarder->holder, "io.vmlan.Holder.CableKept",
                   json_pack("{ss}", "port", cable->port), cable->fds, 2, false, NULL, NULL);
+        if (cable->asking)
+            cable_ask(cable);
+    }
     conn_free(take_ptr(forwarder->cabling));
     if (forwarder_connect(forwarder, cabling_lost, &forwarder->cabling) >= 0)
         conn_call(forwarder->cabling, "io.vmlan.Holder.NextCable", NULL, NULL, 0, false,

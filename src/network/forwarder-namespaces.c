@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The forwarder as the keeper of the network's namespaces. The holder lives in them and the broker
- * has their descriptors; when both die at once the next broker gets them here, and so a new holder
- * can take over.
+ * The forwarder as the keeper of the network's namespaces, and of the sockets of its paths. The
+ * holder lives in them and the broker has their descriptors; when both die at once the next broker
+ * gets them here, and so a new holder can take over.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -36,9 +36,12 @@ static void call_namespaces(struct call *call)
         return;
     }
     log_info(forwarder->name, "gives the namespaces to a new broker");
-    call_reply(
-        call, json_pack("{so s[ii]}", "configuration", spec_to_json(&forwarder->spec), "fds", 0, 1),
-        (int[]){forwarder->ns.user, forwarder->ns.net}, 2);
+    call_reply(call,
+               json_pack("{so s[iiii]}", "configuration", spec_to_json(&forwarder->spec), "fds", 0,
+                         1, 2, 3),
+               (int[]){forwarder->ns.user, forwarder->ns.net, forwarder->listeners.stream,
+                       forwarder->listeners.datagram},
+               4);
     forwarder_expect_holder(forwarder);
 }
 
@@ -111,4 +114,5 @@ void forwarder_namespaces_done(struct forwarder *forwarder)
     fd_close(&forwarder->listener);
     interface_free(forwarder->interface);
     own_ns(&forwarder->ns);
+    listeners_done(&forwarder->listeners);
 }

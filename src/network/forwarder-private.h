@@ -6,6 +6,7 @@
 
 #include "config/spec.h"
 #include "kernel/ns.h"
+#include "network/listeners.h"
 #include "network/stock.h"
 #include "uplink/forwards.h"
 #include "uplink/route6.h"
@@ -29,7 +30,8 @@ struct forwarder {
     struct stock stock;
     struct forwards *forwards;
 
-    struct ns ns; /* for a broker that has lost the holder: forwarder-namespaces.c */
+    struct ns ns;               /* for a broker that has lost the holder: forwarder-namespaces.c */
+    struct listeners listeners; /* the same */
     struct interface *interface;
     int listener; /* owned */
     struct source listening;

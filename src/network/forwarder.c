@@ -73,11 +73,11 @@ static void route6_changed(void *context, bool there)
     route6_tell(forwarder);
 }
 
-static void namespaces_take(struct forwarder *forwarder, const json_t *reply, int *fds,
-                            size_t fd_count)
+static void kept_take(struct forwarder *forwarder, const json_t *reply, int *fds, size_t fd_count)
 {
     const json_t *indexes = json_object_get(reply, "namespaces");
-    int *const kept[] = {&forwarder->ns.user, &forwarder->ns.net};
+    int *const kept[] = {&forwarder->ns.user, &forwarder->ns.net, &forwarder->listeners.stream,
+                         &forwarder->listeners.datagram};
 
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
         const json_t *index = json_array_get(indexes, i);
@@ -166,7 +166,7 @@ static void welcomed(void *context, json_t *reply, int *fds, size_t fd_count, bo
         give_up(forwarder, error); /* another one is there, or the network is going */
         return;
     }
-    namespaces_take(forwarder, reply, fds, fd_count);
+    kept_take(forwarder, reply, fds, fd_count);
     if (!forwarder->uplink) {
         fds_take(reply, fds, fd_count, &taken);
         forwarder->namespace = json_integer_value(json_object_get(reply, "namespace"));
@@ -236,7 +236,7 @@ static int forwarder_init(struct forwarder *forwarder, const char *name, struct 
 {
     int r;
 
-    *forwarder = (struct forwarder){.ns = NS_NULL, .listener = -1};
+    *forwarder = (struct forwarder){.ns = NS_NULL, .listeners = LISTENERS_NULL, .listener = -1};
     list_init(&forwarder->cables);
     list_init(&forwarder->peers);
     r = spec_check_name(name, error);

@@ -27,10 +27,10 @@ static struct port *port_named(struct holder *holder, const char *id)
 
 static void cable_hand(struct holder *holder, struct port *port)
 {
-    json_t *reply =
-        json_pack("{ss ss sb sb si so}", "port", port->id, "backend",
-                  port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
-                  port->checksum_offload, "mtu", holder->spec.mtu, "fds", holder_indexes(0, 2));
+    json_t *reply = json_pack("{ss ss sb sb si sb so}", "port", port->id, "backend",
+                              port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
+                              port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
+                              !port_mac_known(port), "fds", holder_indexes(0, 2));
 
     port->handed = true;
     call_reply(take_ptr(holder->cabling), reply, (int[]){port->tap, port->peer}, 2);
@@ -75,6 +75,19 @@ void holder_call_next_cable(struct call *call)
     holder_hand_cables(holder);
 }
 
+void holder_call_cable_met(struct call *call)
+{
+    struct holder *holder = holder_of(call);
+    json_t *parameters = call_parameters(call);
+    const char *id = json_string_value(json_object_get(parameters, "port"));
+    const char *text = json_string_value(json_object_get(parameters, "mac"));
+    struct port *port = port_named(holder, id);
+    uint8_t mac[6];
+    bool welcome = port && mac_parse(text, mac) >= 0 && holder_learn_mac(holder, port, mac);
+
+    call_reply(call, json_pack("{ss ss sb}", "port", id, "mac", text, "welcome", welcome), NULL, 0);
+}
+
 /* The guest has closed its end. */
 void holder_call_cable_ended(struct call *call)
 {
@@ -82,8 +95,10 @@ void holder_call_cable_ended(struct call *call)
     const char *id = json_string_value(json_object_get(call_parameters(call), "port"));
     struct port *port = port_named(holder, id);
 
-    if (port)
+    if (port) {
         port_close(port);
+        port->ended = true;
+    }
     call_reply(call, NULL, NULL, 0);
 }
 

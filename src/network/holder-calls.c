@@ -32,8 +32,12 @@ static void call_start(struct call *call)
         call_fail(call, &error);
         return;
     }
-    ns.user = call_take_fd(call, 0);
-    ns.net = call_take_fd(call, 1);
+    if (call_fd_count(call) == 4) {
+        ns.user = call_take_fd(call, 0);
+        ns.net = call_take_fd(call, 1);
+    }
+    holder->listeners.stream = call_take_fd(call, call_fd_count(call) - 2);
+    holder->listeners.datagram = call_take_fd(call, call_fd_count(call) - 1);
     holder->route6 = json_is_true(json_object_get(parameters, "route6"));
     r = holder_start(holder, json_object_get(parameters, "configuration"), ns.net >= 0 ? &ns : NULL,
                      &error);
@@ -68,8 +72,9 @@ static void call_describe(struct call *call)
         json_pack("{si si ss so sb so ss so}", "version", HOLDER_VERSION, "oldest", HOLDER_OLDEST,
                   "network", holder->spec.name, "configuration", spec_to_json(&holder->spec),
                   "pinned", holder->pinned, "ports", ports, "services",
-                  holder->services ? holder->services : "", "fds", holder_indexes(0, 2));
-    call_reply(call, reply, (int[]){ns.user, ns.net}, 2);
+                  holder->services ? holder->services : "", "fds", holder_indexes(0, 4));
+    call_reply(call, reply,
+               (int[]){ns.user, ns.net, holder->listeners.stream, holder->listeners.datagram}, 4);
 }
 
 static void seat_left(struct source *source, uint32_t events)
@@ -155,8 +160,8 @@ static void reply_uplink(struct call *call, struct holder *holder, struct uplink
 {
     json_t *sockets = json_object();
     OWN(ns) struct ns ns = NS_NULL;
-    int sent[UPLINK_FDS + 2];
-    size_t count = 0, namespaces = 0;
+    int sent[UPLINK_FDS + 4];
+    size_t count = 0, kept = 0;
 
     for (size_t i = 0; fds && i < UPLINK_FDS; i++) {
         int fd = *uplink_fds_field(fds, i);
@@ -169,13 +174,15 @@ static void reply_uplink(struct call *call, struct holder *holder, struct uplink
     if (ns_current(&ns) >= 0) {
         sent[count] = ns.user;
         sent[count + 1] = ns.net;
-        namespaces = 2;
+        sent[count + 2] = holder->listeners.stream;
+        sent[count + 3] = holder->listeners.datagram;
+        kept = 4;
     }
     call_reply(call,
                json_pack("{so sI so so}", "configuration", spec_to_json(&holder->spec), "namespace",
                          (json_int_t)ns_cookie(holder->monitor), "sockets", sockets, "namespaces",
-                         holder_indexes(count, namespaces)),
-               sent, count + namespaces);
+                         holder_indexes(count, kept)),
+               sent, count + kept);
 }
 
 static void call_forwarder(struct call *call)
@@ -246,7 +253,7 @@ static void call_end(struct call *call)
 }
 
 const struct method holder_methods[] = {
-    {.name = "Start", .handle = call_start, .fds_max = 2},
+    {.name = "Start", .handle = call_start, .fds_min = 2, .fds_max = 4},
     {.name = "Describe", .handle = call_describe},
     {.name = "AddPort", .handle = holder_call_add_port},
     {.name = "Acquire", .handle = call_acquire},
@@ -254,6 +261,7 @@ const struct method holder_methods[] = {
     {.name = "Forwarder", .handle = call_forwarder},
     {.name = "Route6", .handle = call_route6},
     {.name = "NextCable", .handle = holder_call_next_cable},
+    {.name = "CableMet", .handle = holder_call_cable_met},
     {.name = "CableEnded", .handle = holder_call_cable_ended},
     {.name = "CableKept", .handle = holder_call_cable_kept, .fds_min = 2, .fds_max = 2},
     {.name = "ForwardAdd", .handle = holder_call_forward_add},

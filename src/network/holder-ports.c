@@ -42,13 +42,6 @@ static void mac_choose(struct holder *holder, uint8_t mac[6])
     } while (mac_taken(holder, mac, NULL));
 }
 
-static bool mac_given(const struct port *port)
-{
-    static const uint8_t none[6];
-
-    return memcmp(port->mac, none, sizeof(none)) != 0;
-}
-
 static int name_check(struct holder *holder, const struct port *port, struct error *error)
 {
     struct port *other;
@@ -124,16 +117,16 @@ static int port_take(struct holder *holder, json_t *parameters, struct port *por
     if (r < 0)
         return r;
     port->pid = (pid_t)json_integer_value(json_object_get(parameters, "pid"));
-    if (!mac_given(port))
-        mac_choose(holder, port->mac);
-    else if (mac_taken(holder, port->mac, error))
+    if (port_mac_known(port) && mac_taken(holder, port->mac, error))
         return -EADDRINUSE;
+    if (!port_mac_known(port) && !json_is_true(json_object_get(parameters, "learnMac")))
+        mac_choose(holder, port->mac);
     r = name_check(holder, port, error);
     return r < 0 ? r : ip_check(holder, port, error);
 }
 
-static int port_make(struct holder *holder, struct port *port, struct port_fds *fds,
-                     struct error *error)
+int holder_add_port(struct holder *holder, struct port *port, struct port_fds *ret,
+                    struct error *error)
 {
     struct port_segment segment = {.rtnl = holder->segment.rtnl,
                                    .bridge = holder->segment.bridge,
@@ -144,10 +137,20 @@ static int port_make(struct holder *holder, struct port *port, struct port_fds *
     id_choose(holder, port);
     r = holder_reserve(holder, port, error); /* before the guest can ask */
     if (r >= 0)
-        r = port_open(port, &segment, fds, error);
-    if (r < 0)
+        r = port_open(port, &segment, ret, error);
+    if (r < 0) {
         holder_unreserve(holder, port);
-    return r;
+        return r;
+    }
+    list_append(&holder->ports, &port->link);
+    holder_consider(holder);
+    holder_hand_cables(holder);
+    holder_want_forwarder(holder);
+    log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
+             port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
+             (int)port->pid);
+    holder_tell_port(holder, "port-up", port);
+    return 0;
 }
 
 static void port_answer(struct call *call, const struct port *port, const struct port_fds *got)
@@ -175,12 +178,17 @@ struct waiting {
     struct call *call;
 };
 
+static bool port_leaves(const struct port *port)
+{
+    return port->ended || (kill(port->pid, 0) < 0 && errno == ESRCH);
+}
+
 static bool port_is_leaving(struct holder *holder)
 {
     struct port *port;
 
     list_each(port, &holder->ports, link)
-        if (kill(port->pid, 0) < 0 && errno == ESRCH)
+        if (port_leaves(port))
             return true;
     return false;
 }
@@ -246,7 +254,7 @@ static void port_add(struct call *call, bool patient)
     else
         r = port_take(holder, call_parameters(call), port, &error);
     if (r >= 0)
-        r = port_make(holder, port, &fds, &error);
+        r = holder_add_port(holder, port, &fds, &error);
     if (r < 0) {
         port_free(port);
         if (r == -EADDRINUSE && patient && port_is_leaving(holder))
@@ -255,17 +263,47 @@ static void port_add(struct call *call, bool patient)
             call_fail(call, &error);
         return;
     }
-    list_append(&holder->ports, &port->link);
-    holder_consider(holder);
-    holder_hand_cables(holder);
-    log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
-             port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
-             (int)port->pid);
-    holder_tell_port(holder, "port-up", port);
     port_answer(call, port, &fds);
 }
 
 void holder_call_add_port(struct call *call)
 {
     port_add(call, true);
+}
+
+/* --- a guest that says its MAC address itself --- */
+
+static const struct port *mac_owner(struct holder *holder, const struct port *but,
+                                    const uint8_t mac[6])
+{
+    const struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (port != but && memcmp(port->mac, mac, 6) == 0 && !port_leaves(port))
+            return port;
+    return NULL;
+}
+
+bool holder_learn_mac(struct holder *holder, struct port *port, const uint8_t mac[6])
+{
+    const struct port *owner = mac_owner(holder, port, mac);
+    char text[MAC_TEXT_SIZE], message[ERROR_TEXT_SIZE];
+    struct error error;
+    int r;
+
+    if (port_mac_known(port))
+        return true;
+    if (owner) {
+        log_warn(holder->spec.name, "port %s ends: its guest has the MAC address %s of port %s",
+                 port->id, mac_text(mac, text), owner->id);
+        return false;
+    }
+    memcpy(port->mac, mac, sizeof(port->mac));
+    r = holder_reserve(holder, port, &error);
+    if (r >= 0)
+        r = port_describe(port, holder->segment.rtnl, &error);
+    if (r < 0)
+        log_warn(port->id, "%s", error_text(&error, message, sizeof(message)));
+    log_debug(holder->spec.name, "the guest of port %s is %s", port->id, mac_text(mac, text));
+    return true;
 }

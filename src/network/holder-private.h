@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What holder.c (its life) and holder-calls.c (what it is asked) share. */
+/* What holder.c (its life) and the other files of the holder (what it does) share. */
 #pragma once
 
 #include "base/loop.h"
 #include "network/dnsmasq.h"
+#include "network/listeners.h"
 #include "network/port.h"
 #include "network/segment.h"
 #include "wire/conn.h"
@@ -46,6 +47,10 @@ struct holder {
     struct list seats;   /* struct holder_seat */
     struct list waiting; /* requests that wait for a port to leave: holder-calls.c */
     struct timer linger, patience;
+
+    struct listeners listeners; /* where hypervisors connect: holder-paths.c */
+    struct source streaming;
+    struct timer breath; /* until connections are taken again */
 };
 
 /* A process at the host's seat (Acquire): it holds the writing end of a pipe. */
@@ -82,6 +87,13 @@ int holder_reserve(struct holder *holder, const struct port *port, struct error 
 void holder_unreserve(struct holder *holder, const struct port *port);
 /* holder-ports.c */
 void holder_call_add_port(struct call *call);
+/* Makes the link of a port whose other fields are set, and adds it to the list, which then owns
+ * it; on failure it stays the caller's. */
+int holder_add_port(struct holder *holder, struct port *port, struct port_fds *ret,
+                    struct error *error);
+/* The address of the first frame of a port whose MAC address was not known. False: it is another
+ * port's, and there is no place for this one. */
+bool holder_learn_mac(struct holder *holder, struct port *port, const uint8_t mac[6]);
 /* A port has left, or patience is over: asks again for those who wait. */
 void holder_retry(struct holder *holder);
 void holder_drop_waiting(struct holder *holder);
@@ -99,6 +111,7 @@ void holder_call_sockets(struct call *call);
 void holder_hand_cables(struct holder *holder);
 void holder_forget_forwarder(struct holder *holder);
 void holder_call_next_cable(struct call *call);
+void holder_call_cable_met(struct call *call);
 void holder_call_cable_ended(struct call *call);
 void holder_call_cable_kept(struct call *call);
 
@@ -114,6 +127,12 @@ void holder_tell_service(struct holder *holder, const char *service, pid_t pid);
 void holder_tell_dnsmasq(struct dnsmasq *dnsmasq);
 /* What has become of forwards since they were told of. */
 void holder_tell_forwards(struct holder *holder);
+
+/* holder-paths.c */
+int holder_paths_init(struct holder *holder);
+/* Takes who connects from now on. */
+int holder_paths_start(struct holder *holder, struct error *error);
+void holder_paths_done(struct holder *holder);
 
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

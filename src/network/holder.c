@@ -177,7 +177,7 @@ int holder_reserve(struct holder *holder, const struct port *port, struct error 
     OWN(mem) char *line = NULL;
     char path[HOLDER_PATH];
 
-    if (!holder->services || (!port->name[0] && !port->ip.s_addr))
+    if (!holder->services || !port_mac_known(port) || (!port->name[0] && !port->ip.s_addr))
         return 0;
     line = services_reservation(&holder->spec, port->mac, port->name[0] ? port->name : NULL,
                                 port->ip.s_addr ? &port->ip : NULL);
@@ -317,7 +317,9 @@ static int network_make(struct holder *holder, struct error *error)
         r = way_out_make(holder, error);
     if (r >= 0)
         r = holder_serve(holder, error);
-    return r < 0 ? r : ports_reserve(holder, error);
+    if (r >= 0)
+        r = ports_reserve(holder, error);
+    return r < 0 ? r : holder_paths_start(holder, error);
 }
 
 static void pin_path(const struct holder *holder, char *path)
@@ -449,7 +451,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     char runtime[PATHS_MAX];
     int r;
 
-    *holder = (struct holder){.listener = LISTEN_FD, .monitor = -1};
+    *holder = (struct holder){.listener = LISTEN_FD, .monitor = -1, .listeners = LISTENERS_NULL};
     list_init(&holder->peers);
     list_init(&holder->ports);
     list_init(&holder->seats);
@@ -476,6 +478,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r >= 0)
         r = timer_init(&holder->loop, &holder->wanted, forwarder_missed);
     if (r >= 0)
+        r = holder_paths_init(holder);
+    if (r >= 0)
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
@@ -487,6 +491,7 @@ static void holder_done(struct holder *holder)
     struct port *port;
 
     holder_drop_waiting(holder);
+    holder_paths_done(holder);
     holder_forwards_done(holder);
     holder_events_done(holder);
     if (holder->wanting)

@@ -36,3 +36,29 @@ int listener_make(const char *network, const char *file, int type, struct error 
         return error_system(error, -errno, "cannot listen at %s", address.sun_path);
     return take_fd(&fd);
 }
+
+int listeners_make(const char *network, struct listeners *listeners, struct error *error)
+{
+    const struct {
+        const char *file;
+        int type, *fd;
+    } sockets[] = {{"stream.sock", SOCK_STREAM, &listeners->stream},
+                   {"datagram.sock", SOCK_DGRAM, &listeners->datagram}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+        int fd = *sockets[i].fd >= 0
+                     ? *sockets[i].fd
+                     : listener_make(network, sockets[i].file, sockets[i].type, error);
+
+        if (fd < 0)
+            return fd;
+        *sockets[i].fd = fd;
+    }
+    return 0;
+}
+
+void listeners_done(struct listeners *listeners)
+{
+    fd_close(&listeners->stream);
+    fd_close(&listeners->datagram);
+}

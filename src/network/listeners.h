@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sockets at paths in a network's directory. Only this user (and root) may open them: their
- * mode is 0600.
+ * The sockets at paths in a network's directory. The broker makes them, in the host's namespaces,
+ * and keeps a copy of each: so the paths stay, and who connects waits, while one holder follows
+ * another. Only this user (and root) may open them: their mode is 0600.
  */
 #pragma once
 
 #include "base/error.h"
 
-/* Makes net/NETWORK/FILE, in place of one that is there, and listens there if type is SOCK_STREAM.
- * An owned descriptor that does not block, or negative errno with a message. */
+/* Where hypervisors connect by themselves: stream.sock, of which each connection is a port, and
+ * datagram.sock, of which each client's own path is one. */
+struct listeners {
+    int stream, datagram; /* owned; -1: none */
+};
+#define LISTENERS_NULL ((struct listeners){.stream = -1, .datagram = -1})
+
+/* Makes those that are -1; one that somebody else made and handed over is taken as it is. */
+int listeners_make(const char *network, struct listeners *listeners, struct error *error);
+void listeners_done(struct listeners *listeners);
+
+/* A socket of the type at net/NETWORK/FILE, listening where the type can; whatever was there is
+ * replaced. The caller owns the returned fd. Negative errno. */
 int listener_make(const char *network, const char *file, int type, struct error *error);

@@ -40,7 +40,8 @@ struct network {
     bool known;   /* spec is */
     bool foreign; /* the holder is of a vmlan that is too new for us: it can only be ended */
     bool pinned;
-    struct ns ns; /* for the next holder */
+    struct ns ns;               /* for the next holder */
+    struct listeners listeners; /* for each holder */
     struct list requests;
     struct timer again; /* after a crash, from the loop and not from within a callback */
     unsigned crashes;
@@ -377,12 +378,15 @@ static int spec_take(struct network *network, const json_t *reply, struct faults
     return r;
 }
 
-static void namespaces_take(struct network *network, int *fds, size_t fd_count)
+/* What others keep of the network, for the next holder: taken where it is not here yet. */
+static void kept_take(struct network *network, int *fds, size_t fd_count)
 {
-    if (fd_count != 2 || network->ns.net >= 0)
-        return;
-    network->ns.user = take_fd(&fds[0]);
-    network->ns.net = take_fd(&fds[1]);
+    int *const kept[] = {&network->ns.user, &network->ns.net, &network->listeners.stream,
+                         &network->listeners.datagram};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kept) && i < fd_count; i++)
+        if (*kept[i] < 0)
+            *kept[i] = take_fd(&fds[i]);
 }
 
 static void described(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
@@ -404,7 +408,7 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
     if (network->foreign)
         log_warn(network->name, "its holder is of a newer vmlan: it can only be ended");
     network->pinned = json_is_true(json_object_get(reply, "pinned"));
-    namespaces_take(network, fds, fd_count);
+    kept_take(network, fds, fd_count);
     network->forwarder_ms = FORWARDER_FIRST_MS;
     if (!network->foreign)
         forwarder_ask(network);
@@ -431,19 +435,25 @@ static int holder_spawn(struct network *network, struct error *error)
 /* Starts a holder and asks it what is to be asked; with the namespaces where there are any. */
 static int holder_start(struct network *network, struct error *error)
 {
-    int fds[] = {network->ns.user, network->ns.net};
+    size_t count = network->ns.net >= 0 ? 4 : 2;
     union endpoint source;
-    int r = holder_spawn(network, error);
+    int kept[4], r = holder_spawn(network, error);
 
+    if (r >= 0)
+        r = listeners_make(network->name, &network->listeners, error);
     if (r >= 0)
         r = holder_connect(network, error);
     if (r < 0)
         return r;
+    memcpy(kept,
+           (int[]){network->ns.user, network->ns.net, network->listeners.stream,
+                   network->listeners.datagram},
+           sizeof(kept));
     conn_call(network->holder, "io.vmlan.Holder.Start",
               json_pack("{ss so sb sb}", "network", network->name, "configuration",
                         spec_to_json(&network->spec), "pinned", network->pinned, "route6",
                         host_route(AF_INET6, &source) == 0),
-              fds, network->ns.net >= 0 ? 2 : 0, false, started, network);
+              kept + 4 - count, count, false, started, network);
     conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
               network);
     requests_send(network);
@@ -484,7 +494,7 @@ static void namespaces_given(void *context, json_t *reply, int *fds, size_t fd_c
     (void)more;
     if (error && error->code == -ECONNRESET)
         return; /* keeper_lost() follows */
-    namespaces_take(network, fds, fd_count);
+    kept_take(network, fds, fd_count);
     if (!error && spec_take(network, reply, &faults) < 0)
         error = &faults.items[0];
     if (error) {
@@ -543,6 +553,7 @@ static void holder_ended(struct network *network)
 
     own_ns(&network->ns);
     network->ns = NS_NULL;
+    listeners_done(&network->listeners);
     network->pinned = false;
     error_set(&error, -ENOENT, ERROR_NO_NETWORK, "network %s has ended", network->name);
     requests_fail(network, !network->known, &error);
@@ -581,6 +592,7 @@ static int network_new(struct loop *loop, const char *name, void *owner, network
     network->owner = owner;
     network->ended = ended;
     network->ns = NS_NULL;
+    network->listeners = LISTENERS_NULL;
     list_init(&network->link);
     list_init(&network->requests);
     snprintf(network->name, sizeof(network->name), "%s", name);
@@ -655,6 +667,7 @@ void network_free(struct network *network)
     timer_done(&network->again);
     timer_done(&network->forwarder);
     own_ns(&network->ns);
+    listeners_done(&network->listeners);
     spec_done(&network->spec);
     free(network);
 }

@@ -48,6 +48,13 @@ bool port_has_cable(const struct port *port)
     return port->backend >= PORT_STREAM;
 }
 
+bool port_mac_known(const struct port *port)
+{
+    static const uint8_t none[6];
+
+    return memcmp(port->mac, none, sizeof(none)) != 0;
+}
+
 static bool backend_parse(const char *text, enum port_backend *ret)
 {
     for (size_t i = 0; i < ARRAY_SIZE(backend_names); i++)
@@ -121,6 +128,18 @@ static int parse_mac(const json_t *value, struct port *port, struct error *error
     return r < 0 ? -EINVAL : 0;
 }
 
+/* Behind parse_mac in the table. */
+static int parse_learn_mac(const json_t *value, struct port *port, struct error *error)
+{
+    if (!json_is_true(value) || (port_has_cable(port) && !port_mac_known(port)))
+        return 0;
+    refuse(error, "learnMac", "%s",
+           port_has_cable(port) ? "the MAC address is given already"
+                                : "only of a socket it can be learnt");
+    error_hint(error, "leave learnMac out");
+    return -EINVAL;
+}
+
 static int parse_name(const json_t *value, struct port *port, struct error *error)
 {
     if (spec_check_guest_name(json_string_value(value), error) < 0) {
@@ -160,13 +179,10 @@ int port_parse(const json_t *parameters, struct port *ret, struct error *error)
         const char *key;
         int (*parse)(const json_t *value, struct port *port, struct error *error);
     } keys[] = {
-        {"backend", parse_backend},
-        {"queues", parse_queues},
-        {"mac", parse_mac},
-        {"name", parse_name},
-        {"ip", parse_ip},
-        {"tso", parse_tso},
-        {"checksumOffload", parse_checksum_offload},
+        {"backend", parse_backend}, {"queues", parse_queues},
+        {"mac", parse_mac},         {"learnMac", parse_learn_mac},
+        {"name", parse_name},       {"ip", parse_ip},
+        {"tso", parse_tso},         {"checksumOffload", parse_checksum_offload},
     };
     struct port port = {.backend = PORT_TAP, .queues = 1, .tap = -1, .peer = -1};
 
@@ -225,7 +241,8 @@ struct port *port_from_link(const struct rtnl_link_info *link)
     port = port_new();
     port->tso = tso;
     port->checksum_offload = checksum;
-    if (!backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) < 0 ||
+    /* Zeros are no guest's, and stay what they are. */
+    if (!backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) == -EINVAL ||
         (ip && inet_pton(AF_INET, ip, &port->ip) != 1)) {
         free(port);
         return NULL;
@@ -317,20 +334,34 @@ static int explain_full(int code, struct error *error)
     return code;
 }
 
+/* The ifalias of a port's link, a new text. */
+static char *port_alias(const struct port *port)
+{
+    OWN(json) json_t *json = port_to_json(port);
+
+    json_object_del(json, "port"); /* the link's name says it */
+    return json_dumps(json, JSON_COMPACT);
+}
+
+int port_describe(const struct port *port, struct rtnl *rtnl, struct error *error)
+{
+    OWN(mem) char *alias = port_alias(port);
+    struct rtnl_link link = {.alias = alias};
+
+    return rtnl_set_link(rtnl, port->ifindex, &link, error);
+}
+
 int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
               struct error *error)
 {
     OWN(port_fds) struct port_fds fds = {0};
-    OWN(json) json_t *json = port_to_json(port);
-    OWN(mem) char *alias = NULL;
+    OWN(mem) char *alias = port_alias(port);
     struct rtnl_link link = {.master = segment->bridge, .mtu = segment->mtu, .up = 1};
     int r = open_calls[port->backend](port, segment, &fds, error);
 
     if (r < 0)
         return r;
     port->ifindex = (int)if_nametoindex(port->id);
-    json_object_del(json, "port"); /* the link's name says it */
-    alias = json_dumps(json, JSON_COMPACT);
     link.alias = alias;
     link.isolated = segment->isolated;
     link.queue = port_has_cable(port) ? CABLE_QUEUE : 0;

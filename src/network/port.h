@@ -25,7 +25,7 @@ struct port {
     char id[PORT_NAME_SIZE]; /* the link's name: vm0, vm1, … */
     int ifindex;
     enum port_backend backend;
-    uint8_t mac[6];    /* of the guest */
+    uint8_t mac[6];    /* of the guest; zeros: it will tell by its first frame */
     char name[64];     /* of the guest; "" if none was given */
     struct in_addr ip; /* reserved for it; 0.0.0.0: none */
     pid_t pid;         /* that asked for it */
@@ -37,12 +37,14 @@ struct port {
     int tap, peer;
     bool tso, checksum_offload; /* what the guest can do: adapter.h */
     bool handed;                /* the forwarder of now has them */
+    bool ended;                 /* the guest has closed its end, and the link is about to go */
 };
 struct port *port_new(void);
 void port_free(struct port *port); /* accepts NULL */
 /* Closes what the network holds of the guest's end: the link goes when the forwarder has too. */
 void port_close(struct port *port);
 bool port_has_cable(const struct port *port);
+bool port_mac_known(const struct port *port);
 
 /* What the guest's side gets; owned fds. */
 struct port_fds {
@@ -57,9 +59,9 @@ static inline void own_port_fds(struct port_fds *fds)
     port_fds_done(fds);
 }
 
-/* What a request for a port (Attach, AddPort) says of it: backend, queues, mac, name, ip. What is
- * missing is tap, 1, zeros, "" and 0.0.0.0. Says nothing of whether the network has room for it.
- * -EINVAL with a message. */
+/* What a request for a port (Attach, AddPort) says of it: backend, queues, mac, name, ip, tso,
+ * checksumOffload. What is missing is tap, 1, zeros, "", 0.0.0.0 and false. Says nothing of whether
+ * the network has room for it. -EINVAL with a message. */
 int port_parse(const json_t *parameters, struct port *ret, struct error *error);
 const char *port_backend_name(enum port_backend backend);
 
@@ -75,6 +77,9 @@ struct port_segment {
  * end. Sets ifindex. On failure nothing is left. */
 int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
               struct error *error);
+
+/* Writes what is known of a port into its link, after a change. */
+int port_describe(const struct port *port, struct rtnl *rtnl, struct error *error);
 
 /* A port from what the kernel tells of its link; NULL if the link is not a port. */
 struct port *port_from_link(const struct rtnl_link_info *link);

@@ -23,8 +23,8 @@ GUEST_HINT = "use 1 to 63 of a-z, A-Z, 0-9 and -, a letter or digit first and la
 MAC_HINT = "write six bytes such as 52:54:00:12:34:56"
 IP_HINT = "write four numbers such as 192.168.107.10"
 RANGE_HINT = "use one of 192.168.107.0/24, but not the gateway's or the broadcast address"
-ATTACH_FIELDS = ("Attach has the fields network, configuration, backend, name, mac, ip, queues, "
-                 "tso, checksumOffload, strict")
+ATTACH_FIELDS = ("Attach has the fields network, configuration, backend, name, mac, learnMac, ip, "
+                 "queues, tso, checksumOffload, strict")
 BACKENDS = "its values are tap, namespace, stream, datagram, datagram_next"
 METHODS = f"{BROKER} has the methods Attach, Acquire, List, …"
 INTERFACES = f"the interfaces are {SERVICE}, {BROKER}"
@@ -172,6 +172,11 @@ TABLE = [
     request("queues of a namespace", "Attach",
             {"network": "host", "backend": "namespace", "queues": 2}, "Attach.queues",
             "only a tap has queues", "leave queues out, or ask for the backend tap"),
+    request("a tap's mac to be learnt", "Attach", {"network": "host", "learnMac": True},
+            "Attach.learnMac", "only of a socket it can be learnt", "leave learnMac out"),
+    request("a mac that is given and to be learnt", "Attach",
+            {"network": "host", "backend": "stream", "mac": "52:54:00:00:00:01", "learnMac": True},
+            "Attach.learnMac", "the MAC address is given already", "leave learnMac out"),
     attach("half a mac", "mac", "52:54:00", '"52:54:00" is not a MAC address', MAC_HINT),
     attach("a mac of many", "mac", "01:00:5e:00:00:01", "01:00:5e:00:00:01 is no single guest's",
            "the first byte must be even, and not all may be zero"),

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The paths at which hypervisors connect by themselves: each connection at stream.sock becomes a
+ * port whose cable it is. What is not known of such a guest is its MAC address, until it speaks.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "network/holder-private.h"
+
+/* Without descriptors a connection that waits can't be taken, and not be refused either. */
+enum { BREATH_MS = 1000 };
+
+static void stream_add(struct holder *holder, int fd)
+{
+    struct port *port = port_new();
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    struct port_fds none = {0};
+    struct error error;
+    char text[ERROR_TEXT_SIZE];
+
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    port->backend = PORT_STREAM;
+    port->peer = fd;
+    port->pid = peer.pid;
+    if (holder_add_port(holder, port, &none, &error) >= 0)
+        return;
+    log_error(holder->spec.name, "process %d at stream.sock gets no port: %s", (int)peer.pid,
+              error_text(&error, text, sizeof(text)));
+    port_free(port);
+}
+
+static void stream_arrived(struct source *source, uint32_t events)
+{
+    struct holder *holder = container_of(source, struct holder, streaming);
+    int fd = accept4(holder->listeners.stream, NULL, NULL, SOCK_CLOEXEC);
+
+    (void)events;
+    if (fd >= 0) {
+        stream_add(holder, fd);
+        return;
+    }
+    if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+        return;
+    log_error(holder->spec.name, "cannot take a connection at stream.sock: %s", strerror(errno));
+    source_want(source, 0);
+    timer_set(&holder->breath, BREATH_MS);
+}
+
+static void breath_taken(struct timer *timer)
+{
+    source_want(&container_of(timer, struct holder, breath)->streaming, EPOLLIN);
+}
+
+int holder_paths_init(struct holder *holder)
+{
+    return timer_init(&holder->loop, &holder->breath, breath_taken);
+}
+
+int holder_paths_start(struct holder *holder, struct error *error)
+{
+    int r = source_add(&holder->loop, &holder->streaming, holder->listeners.stream, EPOLLIN,
+                       stream_arrived);
+
+    return r < 0 ? error_system(error, r, "cannot listen at stream.sock") : 0;
+}
+
+void holder_paths_done(struct holder *holder)
+{
+    source_remove(&holder->streaming);
+    timer_done(&holder->breath);
+    listeners_done(&holder->listeners);
+}

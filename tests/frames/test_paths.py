@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paths at which hypervisors connect by themselves: net/NAME/stream.sock. The
+guests here speak the wires of QEMU, libkrun, Lima and socket_vmnet.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import struct
+
+import lib
+import pytest
+from host import BROADCAST, Host, StreamHost  # first: it skips without scapy
+from peer import LIMIT, Refused, ethernet
+
+pytestmark = [pytest.mark.engine, pytest.mark.limit(60)]
+
+EXPERIMENT = 0x88B5  # an EtherType for local experiments (IEEE 802)
+UNKNOWN = "00:00:00:00:00:00"
+QUIET = 0.3  # seconds in which a frame that is not to come would have come
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def run(site):
+    """A network that runs, and its folder."""
+    site.vmlan("up", "shared")
+    return site.runtime / "net/shared"
+
+
+@pytest.fixture
+def stack():
+    with contextlib.ExitStack() as one:
+        yield one
+
+
+@pytest.fixture
+def stream(run, stack):
+    """stream() is a new guest at stream.sock."""
+    def make(mac=None):
+        return stack.enter_context(StreamHost.connect(run / "stream.sock", mac or new_mac()))
+    return make
+
+
+@pytest.fixture
+def tap(site, stack):
+    def make(**parameters):
+        return stack.enter_context(Host.attach(site.runtime / "broker.sock", "shared",
+                                               **parameters))
+    return make
+
+
+def new_mac():
+    return f"52:54:00:cc:00:{next(numbers):02x}"
+
+
+def ports(site):
+    """MAC address -> port, of the network."""
+    return {port["mac"]: port for one in site.json("ls") for port in one["ports"]}
+
+
+def wait_ports(site, *macs):
+    lib.wait_until(lambda: set(ports(site)) == set(macs), LIMIT, f"ports {macs}")
+
+
+def frame(source, destination=BROADCAST, size=60):
+    return ethernet(destination, source, EXPERIMENT, os.urandom(size - 14))
+
+
+def passes(sender, receiver, size=60):
+    """Whether a frame for the receiver arrives."""
+    data = frame(sender.mac, receiver.mac, size)
+    sender.send(data)
+    return receiver.find(lambda got: got == data or None)
+
+
+def kill(site, name):
+    for one in [one for one in site.processes() if one.name == name]:
+        os.kill(one.pid, signal.SIGKILL)
+        assert not lib.wait_gone([one.pid], 5)
+
+
+# Stream
+
+
+@pytest.mark.sanitized
+def test_a_stream_guest_gets_an_address(site, stream, tap):
+    guest, other = stream(), tap()
+    wait_ports(site, UNKNOWN, other.mac)
+    guest.lease("streamer")
+    other.lease()
+    assert passes(other, guest, 1514) and passes(guest, other, 1514)
+    port = ports(site)[guest.mac]
+    assert port["addresses"] == [guest.ip] and port["pid"] == os.getpid()
+    assert port["backend"] == "stream"
+
+
+def test_many_stream_guests_and_each_end(site, stream):
+    guests = [stream() for _ in range(12)]
+    for guest in guests:
+        guest.send(frame(guest.mac))
+    wait_ports(site, *(guest.mac for guest in guests))
+    assert all(passes(one, other) for one, other in zip(guests, guests[1:]))
+    for guest in guests:
+        guest.close()
+    wait_ports(site)
+
+
+def test_a_stream_guest_that_only_listens(site, stream, tap):
+    """Frames reach it before it has said who it is."""
+    guest, other = stream(), tap()
+    wait_ports(site, UNKNOWN, other.mac)
+    data = frame(other.mac)
+    lib.wait_until(lambda: (other.send(data), guest.find(lambda got: got == data or None, QUIET))[1],
+                   what="a broadcast")
+    assert UNKNOWN in ports(site)
+
+
+def test_a_mac_address_of_another_port(site, stream, tap):
+    """As with Attach, the second one gets no place, and the first keeps its own."""
+    owner, other = tap(), tap()
+    guest = stream(owner.mac)
+    guest.send(frame(guest.mac))
+    assert guest.ended()
+    wait_ports(site, owner.mac, other.mac)
+    assert passes(other, owner) and passes(owner, other)
+    late = stream()
+    late.send(frame(late.mac))
+    wait_ports(site, owner.mac, other.mac, late.mac)
+    with pytest.raises(Refused) as refused:
+        tap(mac=late.mac)
+    assert refused.value.field == "Attach.mac"
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("data", [b"\xff" * 64, struct.pack("!I", 70000)])
+def test_garbage_ends_only_its_own_stream(site, stream, data):
+    good, bad = stream(), stream()
+    good.send(frame(good.mac))
+    wait_ports(site, good.mac, UNKNOWN)
+    bad.socket.sendall(data + bytes(100))
+    assert bad.ended()
+    good.lease()
+
+
+def test_split_and_joined_frames(stream, tap):
+    guest, other = stream(), tap()
+    one, two = frame(guest.mac, other.mac, 100), frame(guest.mac, other.mac, 1514)
+    data = b"".join(struct.pack("!I", len(each)) + each for each in (one, two, one))
+    for at in range(0, len(data), 37):
+        guest.socket.sendall(data[at:at + 37])
+    found = []
+    other.find(lambda got: (found.append(got) if got in (one, two) else None,
+                            True if len(found) == 3 else None)[1])
+    assert found == [one, two, one]
+
+
+def test_stream_of_another_user(site, run):
+    """Its mode keeps others out; where somebody opened it to all, the forwarder looks again."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    path = run / "stream.sock"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for each in (path, *path.parents):
+        if site.root in (each, *each.parents):
+            each.chmod(0o777)
+    other = site.user.uid + 1
+    connection = socket.socket(socket.AF_UNIX)
+    os.seteuid(other)
+    try:
+        connection.connect(str(path))
+    finally:
+        os.seteuid(0)
+        site.runtime.chmod(0o700)
+    guest = StreamHost(connection, new_mac())
+    assert guest.ended()
+    guest.close()
+    wait_ports(site)
+    assert f"refused a connection of uid {other}" in site.log()
+
+
+# The life of the paths
+
+
+def test_paths_over_the_life_of_a_network(site, tap):
+    folder = site.runtime / "net/shared"
+    paths = [folder / "stream.sock"]
+    site.config("vmnet:\n  shared: {linger: 0}\n  other: {}\n")
+    site.vmlan("up", "other")
+    guest = tap(configuration={"linger": 0})
+    assert all(path.is_socket() for path in paths), "in use"
+    site.vmlan("up", "shared")
+    guest.close()
+    wait_ports(site)
+    assert all(path.is_socket() for path in paths), "pinned"
+    site.vmlan("down", "shared")
+    assert not folder.exists()
+    tap(configuration={"linger": 0}).close()
+    lib.wait_until(lambda: not folder.exists(), LIMIT, "the end of an unused network")
+
+
+@pytest.mark.parametrize("role", ["vmlan-broker", "vmlan-holder", "vmlan-forward"])
+def test_a_role_is_killed(site, stream, role):
+    before = [stream(), stream()]
+    before[0].lease()
+    kill(site, role)
+    site.json("ls")  # whoever is missing is started again
+    after = stream()
+    after.lease()
+    assert passes(before[0], after)
+    before[1].lease()
+    wait_ports(site, *(guest.mac for guest in (*before, after)))
+
+
+def test_a_connection_that_waits_for_the_next_holder(site, stream):
+    """The broker keeps the socket, so who connects in between is taken later."""
+    first = stream()
+    first.lease()
+    broker = [one.pid for one in site.processes() if one.name == "vmlan-broker"]
+    for pid in broker:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        kill(site, "vmlan-holder")
+        guest = stream()
+    finally:
+        for pid in broker:
+            os.kill(pid, signal.SIGCONT)
+    guest.lease()
+    assert passes(first, guest)
