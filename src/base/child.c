@@ -25,6 +25,18 @@ struct prepared {
     char listen_pid[32];
 };
 
+/* What a service manager said to us (manager.h) is not meant for them. */
+static bool inherited(const char *variable)
+{
+    static const char *const ours[] = {"LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=",
+                                       "NOTIFY_SOCKET="};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+            return false;
+    return true;
+}
+
 static void prepared_make(const struct child_spec *spec, struct prepared *ret)
 {
     size_t size = 0, used = 0;
@@ -34,9 +46,7 @@ static void prepared_make(const struct child_spec *spec, struct prepared *ret)
     *ret = (struct prepared){.parent = getpid()};
     ret->environment = alloc_zero(size + 3, sizeof(char *));
     for (size_t i = 0; i < size; i++)
-        if (strncmp(environ[i], "LISTEN_FDS=", 11) != 0 &&
-            strncmp(environ[i], "LISTEN_PID=", 11) != 0 &&
-            strncmp(environ[i], "LISTEN_FDNAMES=", 15) != 0)
+        if (inherited(environ[i]))
             ret->environment[used++] = environ[i];
     if (spec->listen) {
         ret->environment[used++] = (char *)"LISTEN_FDS=1";

@@ -4,16 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/manager.h"
 #include "base/paths.h"
 #include "broker/peer.h"
 #include "made/broker_varlink.h"
-
-enum { LISTEN_FD = 3 };
 
 static bool accept_one(struct broker *broker)
 {
@@ -75,20 +76,40 @@ static void told_to_end(struct signals *signals, int number)
     loop_stop(&container_of(signals, struct broker, signals)->loop);
 }
 
+/* Our clients hand over one socket, without a name; the units of a service manager name theirs. */
+static int listener_take(struct broker *broker, struct error *error)
+{
+    struct manager_fd given[MANAGER_FDS_MAX];
+    int count = manager_listen(given);
+
+    for (int i = 0; i < count; i++) {
+        bool named = strcmp(given[i].name, "broker") == 0;
+
+        if (broker->listener < 0 && (named || !given[i].name[0])) {
+            broker->listener = given[i].fd;
+            broker->activated = named;
+        } else {
+            close(given[i].fd);
+        }
+    }
+    if (broker->listener >= 0)
+        return 0;
+    error_set(error, -EBADF, ERROR_FAILED, "no socket was handed over to this broker");
+    error_hint(error, "vmlan service register writes units that do; any vmlan command does, too");
+    return -EBADF;
+}
+
 static int broker_init(struct broker *broker, struct error *error)
 {
     int r;
 
-    *broker = (struct broker){.listener = LISTEN_FD,
-                              .peers_max = peer_limit(),
-                              /* set by a service manager, not by our clients */
-                              .activated = getenv("LISTEN_FDNAMES") != NULL};
+    *broker = (struct broker){.loop.epoll = -1, .listener = -1, .peers_max = peer_limit()};
     list_init(&broker->peers);
     registry_init(&broker->registry, &broker->loop, networks_changed);
     monitor_init(&broker->monitor, &broker->loop, &broker->registry);
-    fcntl(broker->listener, F_SETFD, FD_CLOEXEC);
-    fcntl(broker->listener, F_SETFL, O_NONBLOCK);
-    r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
+    r = listener_take(broker, error);
+    if (r >= 0)
+        r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
     if (r < 0)
         return r;
     r = loop_init(&broker->loop);
@@ -130,12 +151,14 @@ int broker_main(int argc, char **argv)
     int r;
 
     (void)argv;
-    if (argc != 0 || !getenv("LISTEN_FDS"))
+    if (argc != 0)
         return 2; /* only a client or the service manager starts it */
     r = broker_init(&broker, &error);
     if (r >= 0) {
         log_debug(NULL, "ready");
+        manager_notify("READY=1\nSTATUS=answers at broker.sock");
         r = loop_run(&broker.loop);
+        manager_notify("STOPPING=1");
     }
     if (r < 0)
         log_error(NULL, "%s", error_text(&error, text, sizeof(text)));
