@@ -16,13 +16,14 @@
 #include "cli/join.h"
 #include "cli/manage.h"
 #include "cli/run.h"
+#include "cli/service.h"
 #include "cli/show.h"
 #include "network/forwarder.h"
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
-    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases, &verb_events,
-    &verb_up,  &verb_forward, &verb_down, &verb_check, &verb_doctor,  NULL,
+    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases,  &verb_events,
+    &verb_up,  &verb_forward, &verb_down, &verb_check, &verb_doctor,  &verb_service, NULL,
 };
 
 static const struct role {

@@ -28,8 +28,8 @@ struct prepared {
 /* What a service manager said to us (manager.h) is not meant for them. */
 static bool inherited(const char *variable)
 {
-    static const char *const ours[] = {"LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=",
-                                       "NOTIFY_SOCKET="};
+    static const char *const ours[] = {
+        "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET="};
 
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
         if (strncmp(variable, ours[i], strlen(ours[i])) == 0)

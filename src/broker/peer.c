@@ -14,6 +14,10 @@
 
 enum { PEERS_MAX = 512, DESCRIPTORS = 4096 };
 
+/* A service manager counts how often it starts a broker, and gives up on one that ends too often.
+ */
+enum { ACTIVATED_IDLE_MS = 5000 };
+
 /* Half of the descriptors stays for networks and for what requests carry: without one a broker
  * can't take a connection to refuse it, and would lose those that come with a holder's answer. */
 unsigned peer_limit(void)
@@ -43,7 +47,7 @@ void peer_free(struct peer *peer)
     conn_free(peer->conn);
     free(peer);
     if (broker_is_unused(broker))
-        timer_set(&broker->idle, 0);
+        timer_set(&broker->idle, broker->activated ? ACTIVATED_IDLE_MS : 0);
 }
 
 static void peer_closed(struct conn *conn, int error)

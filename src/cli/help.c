@@ -105,7 +105,7 @@ void help_print_manual(void)
     puts("# ENVIRONMENT\n\n*VMLAN_CONFIG*\n\tThe file of networks, as --config.\n\n"
          "*VMLAN_RUNTIME_DIR*, *VMLAN_STATE_DIR*\n\tDirectories for sockets and for what is kept "
          "(leases, chosen subnets, the log), instead of the usual ones.\n\n"
-         "*VMLAN_DNSMASQ*\n\tThe dnsmasq to run.\n\n"
+         "*VMLAN_DNSMASQ*, *VMLAN_SYSTEMCTL*\n\tThe dnsmasq and the systemctl to run.\n\n"
          "# FILES\n\n_$XDG_CONFIG_HOME/vmlan/networks.yaml_, root: _/etc/vmlan/networks.yaml_\n"
          "\tThe networks. Without it, the vmnet section of Lima's networks.yaml; without that, "
          "the networks shared and host.\n\n"

@@ -137,11 +137,12 @@ int launch_connect(const struct launch *launch, struct error *error)
         r = paths_socket(&address, error, "broker.sock");
     if (r < 0)
         return r;
+    /* First: where a service manager listens, to connect is to start one. */
+    if (launch->if_networks && !await_exist(runtime))
+        return error_set(error, -ENOENT, ERROR_NO_NETWORK, "no network runs");
     fd = socket_connect(&address);
     if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED))
         return fd >= 0 ? fd : error_system(error, fd, "cannot connect to %s", address.sun_path);
-    if (launch->if_networks && !await_exist(runtime))
-        return error_set(error, -ENOENT, ERROR_NO_NETWORK, "no network runs");
     lock = runtime_lock(runtime, error);
     return lock < 0 ? lock : broker_start(launch, &address, error);
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See broker.h. */
+#include "cli/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+#include "base/paths.h"
+#include "cli/session.h"
+
+bool broker_listens(void)
+{
+    OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address;
+
+    return fd >= 0 && paths_socket(&address, NULL, "broker.sock") >= 0 &&
+           connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+int broker_quit(struct error *error)
+{
+    OWN(client) struct client *client = NULL;
+    OWN(json) json_t *reply = NULL;
+    int r = client_open(CLIENT_START, &client, error);
+
+    return r < 0 ? r : client_call(client, "Quit", NULL, &reply, NULL, error);
+}
+
+int broker_keep_out(struct error *error)
+{
+    char runtime[PATHS_MAX];
+    int r = paths_runtime(runtime, error);
+
+    while (r >= 0) {
+        OWN(fd) int lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (lock < 0 || flock(lock, LOCK_EX) < 0)
+            return error_system(error, -errno, "cannot lock %s", runtime);
+        if (!broker_listens())
+            return take_fd(&lock);
+        fd_close(&lock); /* a broker that is about to end waits for it */
+        r = broker_quit(error);
+    }
+    return r;
+}
+
+int broker_again(const struct cli *cli)
+{
+    OWN(client) struct client *client = NULL;
+    OWN(json) json_t *reply = NULL;
+    json_t *networks, *network;
+    struct error error;
+    size_t index;
+    int r = client_open(CLIENT_IF_NETWORKS, &client, &error);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r >= 0)
+        r = client_call(client, "List", NULL, &reply, NULL, &error);
+    if (r < 0)
+        return cli_fail(cli, &error);
+    networks = json_object_get(reply, "networks");
+    json_array_foreach(networks, index, network)
+        printf("network %s goes on\n", json_string_value(json_object_get(network, "network")));
+    return 0;
+}
