@@ -292,7 +292,7 @@ static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, b
         return;
     }
     plan_make(spec, &plan);
-    rules = rules_text(spec, &plan);
+    rules = rules_text(spec, &plan, true);
     call_reply(asked->call,
                json_pack("{so sO ss so}", "network", network_to_json(reply, spec, leases),
                          "services", json_object_get(reply, "services"), "rules", rules, "leases",

@@ -22,7 +22,9 @@ static int device_refused(int code, struct error *error)
     return code;
 }
 
-static int queue_open(const char *name, short flags, int *ret_fd, struct error *error)
+/* index: the number of the device; 0: any. */
+static int queue_open(const char *name, short flags, unsigned index, int *ret_fd,
+                      struct error *error)
 {
     struct error local;
     struct ifreq request = {.ifr_flags = flags};
@@ -31,7 +33,7 @@ static int queue_open(const char *name, short flags, int *ret_fd, struct error *
     if (fd < 0)
         return device_refused(-errno, error ? error : &local);
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-    if (ioctl(fd, TUNSETIFF, &request) < 0)
+    if ((index && ioctl(fd, TUNSETIFINDEX, &index) < 0) || ioctl(fd, TUNSETIFF, &request) < 0)
         return error_system(error, -errno, "cannot make device %s", name);
     *ret_fd = take_fd(&fd);
     return 0;
@@ -50,7 +52,7 @@ int tap_open(const char *name, unsigned queues, int *ret_fds, struct error *erro
     if (queues > 1)
         flags |= IFF_MULTI_QUEUE;
     for (unsigned i = 0; i < queues; i++) {
-        int r = queue_open(name, flags, &ret_fds[i], error);
+        int r = queue_open(name, flags, 0, &ret_fds[i], error);
 
         if (r < 0) {
             fds_close(ret_fds, i);
@@ -72,7 +74,7 @@ unsigned tap_open_vhost(unsigned count, int *ret_fds)
     return count;
 }
 
-int tun_open(const char *name, int *ret_fd, struct error *error)
+int tun_open(const char *name, unsigned index, int *ret_fd, struct error *error)
 {
-    return queue_open(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, ret_fd, error);
+    return queue_open(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, index, ret_fd, error);
 }

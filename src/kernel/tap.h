@@ -18,6 +18,6 @@ int tap_open(const char *name, unsigned queues, int *ret_fds, struct error *erro
  * device is missing or may not be opened. */
 unsigned tap_open_vhost(unsigned count, int *ret_fds);
 
-/* Makes TUN device `name` (IP packets, each behind a virtio-net header); the caller owns the fd,
- * and the device goes with its last copy. */
-int tun_open(const char *name, int *ret_fd, struct error *error);
+/* Makes TUN device `name` (IP packets, each behind a virtio-net header) with that interface index;
+ * the caller owns the fd, and the device goes with its last copy. */
+int tun_open(const char *name, unsigned index, int *ret_fd, struct error *error);

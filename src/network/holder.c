@@ -280,10 +280,16 @@ static int spec_take(struct holder *holder, const char *name, const json_t *conf
 
 static int way_out_make(struct holder *holder, struct error *error)
 {
-    OWN(mem) char *rules = rules_text(&holder->spec, &holder->plan);
+    OWN(mem) char *rules = rules_text(&holder->spec, &holder->plan, true);
+    OWN(mem) char *plain = rules_text(&holder->spec, &holder->plan, false);
     int r = uplink_fds_policy(&holder->spec, holder->segment.rtnl, error);
 
-    return r < 0 ? r : nft_apply(rules, error);
+    if (r < 0 || nft_apply(rules, error) == 0)
+        return r;
+    r = nft_apply(plain, error);
+    if (r == 0)
+        log_info(holder->spec.name, "this kernel has no short way for datagrams (NFT_FWD_NETDEV)");
+    return r;
 }
 
 void holder_want_forwarder(struct holder *holder)

@@ -8,9 +8,10 @@
 #include "base/buf.h"
 #include "uplink/uplink.h"
 
-/* What a rule has to say of a family. */
+/* What a rule has to say of a family. usual: an IP header and a destination that need nothing but
+ * to be passed on; the rest is for the kernel to judge. */
 struct family {
-    const char *nfproto, *match, *listener;
+    const char *nfproto, *match, *listener, *usual;
     char gateway[INET6_ADDRSTRLEN], subnet[INET6_ADDRSTRLEN + 4];
 };
 
@@ -22,14 +23,18 @@ static unsigned families(const struct spec *spec, const struct plan *plan, struc
     if (spec->nat44) {
         struct family *f = &ret[count++];
 
-        *f = (struct family){"ipv4", "ip", "ip to 127.0.0.1"};
+        *f = (struct family){"ipv4", "ip", "ip to 127.0.0.1",
+                             "ip version 4 ip hdrlength 5 ip ttl > 1 ip protocol udp ip daddr "
+                             "1.0.0.0-223.255.255.255 ip daddr != 127.0.0.0/8"};
         inet_ntop(AF_INET, &plan->gateway, f->gateway, sizeof(f->gateway));
         subnet4_text(&spec->subnet, f->subnet);
     }
     if (spec->nat66) {
         struct family *f = &ret[count++];
 
-        *f = (struct family){"ipv6", "ip6", "ip6 to [::1]"};
+        *f = (struct family){"ipv6", "ip6", "ip6 to [::1]",
+                             "ip6 version 6 ip6 hoplimit > 1 ip6 nexthdr udp ip6 daddr "
+                             "1::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"};
         inet_ntop(AF_INET6, &plan->gateway6, f->gateway, sizeof(f->gateway));
         inet_ntop(AF_INET6, &plan->prefix_address6, text, sizeof(text));
         snprintf(f->subnet, sizeof(f->subnet), "%s/%u", text, plan->prefix6);
@@ -37,11 +42,17 @@ static unsigned families(const struct spec *spec, const struct plan *plan, struc
     return count;
 }
 
+/* Is all that leaves the network alike? */
+static bool egress_free(const struct spec_egress *egress)
+{
+    return !egress->deny && !egress->allowed.count && !egress->denied.count;
+}
+
 /* Without an egress list only TCP and what is for the gateway have rules. */
 static void shortcut(struct buf *out, const struct spec_egress *egress, const struct family *f,
                      unsigned count)
 {
-    if (egress->deny || egress->allowed.count || egress->denied.count)
+    if (!egress_free(egress))
         return;
     buf_printf(out, "        # None of the rules is for these: a tenth of a datagram's way.\n");
     for (unsigned i = 0; i < count; i++)
@@ -163,7 +174,27 @@ static void chain_out(struct buf *out, const struct family *f, unsigned count)
     buf_printf(out, "    }\n");
 }
 
-char *rules_text(const struct spec *spec, const struct plan *plan)
+/* The address that fwd wants plays no part on a device without link addresses. While the device is
+ * not there the rule does nothing, and the packet takes the long way, to an error. */
+static void table_short(struct buf *out, const struct family *f, unsigned count)
+{
+    buf_printf(
+        out, "table netdev vmlan\ndelete table netdev vmlan\n"
+             "table netdev vmlan {\n    chain short {\n"
+             "        type filter hook ingress device \"" PLAN_BRIDGE "\" priority 0; "
+             "policy accept;\n"
+             "        # Datagrams that leave the network, straight to the TUN device: past routing "
+             "and all other\n        # rules, which is a fifth of their way.\n");
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(out,
+                   "        meta pkttype host meta protocol %s %s %s daddr != %s "
+                   "%s saddr %s %s saddr != %s fwd %s to %s device %d\n",
+                   f[i].match, f[i].usual, f[i].match, f[i].subnet, f[i].match, f[i].subnet,
+                   f[i].match, f[i].gateway, f[i].match, f[i].gateway, RULES_DEVICE_OUT);
+    buf_printf(out, "    }\n}\n");
+}
+
+char *rules_text(const struct spec *spec, const struct plan *plan, bool short_way)
 {
     struct family f[2];
     unsigned count = spec->mode == SPEC_SHARED ? families(spec, plan, f) : 0;
@@ -180,5 +211,7 @@ char *rules_text(const struct spec *spec, const struct plan *plan)
         chain_out(&out, f, count);
     }
     buf_printf(&out, "}\n");
+    if (count && short_way && egress_free(&spec->egress))
+        table_short(&out, f, count);
     return out.data;
 }

@@ -8,11 +8,15 @@
 #include "config/spec.h"
 #include "network/address.h"
 
-/* Marks of packets, tables of routes and the device out: see segment.c. */
+/* Marks of packets, and the device out, whose number is fixed because a rule may have to name it
+ * before it is there. Routes by mark: uplink-fds.c. */
 enum {
-    RULES_MARK_LOCAL = 1, /* to the transparent sockets */
-    RULES_MARK_OUT = 2,   /* out by the TUN device, although the address is ours */
+    RULES_MARK_LOCAL = 1,       /* to the transparent sockets */
+    RULES_MARK_OUT = 2,         /* out by the TUN device, although the address is ours */
+    RULES_DEVICE_OUT = 1000000, /* beyond what ports will ever have */
 };
 
-/* The whole ruleset; applying it replaces an earlier one in one step. The caller frees it. */
-char *rules_text(const struct spec *spec, const struct plan *plan);
+/* The whole ruleset; applying it replaces an earlier one in one step. With the short way for
+ * datagrams, if the network has one: that needs the bridge, and a kernel with
+ * CONFIG_NFT_FWD_NETDEV. The caller frees it. */
+char *rules_text(const struct spec *spec, const struct plan *plan, bool short_way);

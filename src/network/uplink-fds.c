@@ -215,11 +215,10 @@ static int device_open(const struct spec *spec, struct rtnl *rtnl, struct error 
 {
     struct rtnl_link up = {.mtu = TUN_MTU, .queue = TUN_QUEUE, .up = 1};
     OWN(fd) int fd = -1;
-    int ifindex, r = tun_open(UPLINK_DEVICE, &fd, error);
+    int ifindex = RULES_DEVICE_OUT, r = tun_open(UPLINK_DEVICE, RULES_DEVICE_OUT, &fd, error);
 
     if (r < 0)
         return r;
-    ifindex = (int)if_nametoindex(UPLINK_DEVICE);
     /* What the host answers in the gateway's name comes in with an address of ours as its source.
      */
     ns_sysctl("net/ipv4/conf/" UPLINK_DEVICE "/accept_local", "1");
