@@ -37,17 +37,22 @@ def guest_image(user, root):
     return copy
 
 
+def workdir(site):
+    """The folder of the site's guests."""
+    folder = site.root / "vm"
+    if not folder.exists():
+        folder.mkdir()
+        site.user.own(folder)
+    return folder
+
+
 def guest(site, image, name, networks=("shared",), **options):
     """A guest of that name on these networks (each what -n of vmlan run takes), or on none."""
-    workdir = site.root / "vm"
-    if not workdir.exists():
-        workdir.mkdir()
-        site.user.own(workdir)
     vmlan = [str(site.bin), "run"]
     for network in networks:
         vmlan += ["-n", f"{network},name={name}"]
     prefix = [*site.user.prefix, *([*vmlan, "--"] if networks else [])]
-    return Guest(name, image, workdir, prefix=prefix, env=site.env, **options)
+    return Guest(name, image, workdir(site), prefix=prefix, env=site.env, **options)
 
 
 @contextlib.contextmanager
