@@ -6,10 +6,12 @@ A transfer is 100 MB of which the receiver compares each byte. Each pair has two
 IPv4, back over IPv6. VMLAN_MATRIX=full makes it four, and adds what is not worth everyday's time.
 """
 
+import concurrent.futures
 import ipaddress
 import itertools
 import os
 import signal
+import time
 
 import lib
 import pytest
@@ -123,6 +125,24 @@ def test_ls_names_the_backends(site, guests):
     found = backends(site)
     assert {name: found[name] for name in expected} == expected
     assert set(found) == set(guests)
+
+
+def test_broker_killed_below_iperf3(site, guests):
+    """Twenty times while numbered datagrams go to a guest on a tap and to one on a stream."""
+    flows = [("stream", "tap"), ("tap-2", "stream-2")]
+    for _, target in flows:
+        guests[target].iperf3_serve()
+    before = backends(site)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        running = [pool.submit(guests[source].iperf3, target, "-u", "-b", "160K", "-l", "200",
+                               seconds=8) for source, target in flows]
+        for _ in range(20):
+            kill_role(site, "broker")
+            assert backends(site) == before
+            time.sleep(0.2)  # spread over the time that iperf3 runs
+        ends = [one.result()["end"]["sum"] for one in running]
+    assert [end["lost_packets"] for end in ends] == [0, 0]
+    assert all(end["packets"] > 500 for end in ends)
 
 
 @pytest.mark.parametrize("role", ["forwarder", "holder", "broker"])
