@@ -54,7 +54,6 @@ static void broker_idle(struct timer *timer)
     struct broker *broker = container_of(timer, struct broker, idle);
     OWN(fd) int lock = -1;
     char runtime[PATHS_MAX];
-    struct sockaddr_un address;
 
     if (!broker->activated && paths_runtime(runtime, NULL) >= 0) {
         lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -64,10 +63,28 @@ static void broker_idle(struct timer *timer)
         ;
     if (!broker_is_unused(broker))
         return;
-    if (!broker->activated && paths_socket(&address, NULL, "broker.sock") >= 0)
-        unlink(address.sun_path);
+    if (presence_holds(&broker->presence))
+        unlink(broker->address.sun_path);
     monitor_end(&broker->monitor);
     loop_stop(&broker->loop);
+}
+
+/* Nobody can reach us any more, and the next client starts another broker. */
+static void socket_gone(struct presence *presence)
+{
+    struct broker *broker = container_of(presence, struct broker, presence);
+
+    log_warn(NULL, "%s was removed: this broker ends, networks go on", broker->address.sun_path);
+    loop_stop(&broker->loop);
+}
+
+static int socket_watch(struct broker *broker)
+{
+    int r = paths_socket(&broker->address, NULL, "broker.sock");
+
+    if (r < 0 || broker->activated)
+        return r;
+    return presence_init(&broker->loop, &broker->presence, broker->address.sun_path, socket_gone);
 }
 
 static void told_to_end(struct signals *signals, int number)
@@ -121,6 +138,8 @@ static int broker_init(struct broker *broker, struct error *error)
         r = timer_init(&broker->loop, &broker->monitor.again, monitor_again);
     if (r >= 0)
         r = source_add(&broker->loop, &broker->listening, broker->listener, EPOLLIN, peer_arrived);
+    if (r >= 0)
+        r = socket_watch(broker);
     if (r < 0)
         return error_system(error, r, "cannot start the broker");
     timer_set(&broker->idle, BROKER_IDLE_MS);
@@ -136,6 +155,7 @@ static void broker_done(struct broker *broker)
         peer_free(peer);
     registry_done(&broker->registry);
     source_remove(&broker->listening);
+    presence_done(&broker->presence);
     fd_close(&broker->listener);
     timer_done(&broker->idle);
     signals_done(&broker->signals);

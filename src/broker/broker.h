@@ -7,7 +7,10 @@
  */
 #pragma once
 
+#include <sys/un.h>
+
 #include "base/loop.h"
+#include "base/presence.h"
 #include "broker/monitor.h"
 #include "broker/registry.h"
 #include "wire/conn.h"
@@ -25,6 +28,8 @@ struct broker {
     int listener;   /* owned */
     bool activated; /* the service manager owns the socket's path */
     struct source listening;
+    struct sockaddr_un address; /* where that is */
+    struct presence presence;   /* of that path; not watched while activated */
     struct list peers;
     unsigned peer_count, peers_max;
     struct timer idle;

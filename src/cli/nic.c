@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "config/instance.h"
 
-/* A derived MAC address that is taken is derived anew this often. */
+/* A derived MAC address that is taken is derived anew this often; then the network chooses one. */
 enum { SALTS = 32 };
 
 static void nic_done(struct nic *nic)
@@ -163,9 +163,11 @@ static const char *backend_asked(const char *backend)
 static json_t *attach_parameters(const struct cli *cli, const struct nic *nic, const char *mac,
                                  json_t *configuration)
 {
-    json_t *parameters = json_pack("{ss ss sI}", "network", nic->network, "mac", mac, "queues",
-                                   (json_int_t)nic->queues);
+    json_t *parameters =
+        json_pack("{ss sI}", "network", nic->network, "queues", (json_int_t)nic->queues);
 
+    if (mac)
+        json_object_set_new(parameters, "mac", json_string(mac));
     if (configuration)
         json_object_set(parameters, "configuration", configuration);
     if (nic->backend)
@@ -194,7 +196,7 @@ static int nic_attach(const struct cli *cli, struct client *client, struct nic *
         const char *mac = nic->mac;
         int r;
 
-        if (!mac) {
+        if (!mac && salt < SALTS) {
             mac_derive(nic, identity, index, salt, derived);
             mac = derived;
         }

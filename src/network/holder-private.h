@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "base/presence.h"
 #include "network/dnsmasq.h"
 #include "network/listeners.h"
 #include "network/port.h"
@@ -20,6 +21,8 @@ struct holder {
     unsigned peer_count;
 
     char directory[PATHS_MAX + 48]; /* net/NAME in the runtime directory */
+    char socket[PATHS_MAX + 64];    /* holder.sock there */
+    struct presence presence;       /* of that: what is there later may be another network's */
     bool started, ended;
     bool pinned;
     struct spec spec;

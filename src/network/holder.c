@@ -48,7 +48,7 @@ void holder_end(struct holder *holder, const char *why)
 {
     struct port_segment segment = {.rtnl = holder->segment.rtnl};
     struct port *port;
-    char path[HOLDER_PATH];
+    bool ours = presence_holds(&holder->presence);
 
     if (holder->ended)
         return;
@@ -56,12 +56,13 @@ void holder_end(struct holder *holder, const char *why)
     log_info(holder->spec.name, "the network ends: %s", why);
     holder_tell(holder, "network-down", json_pack("{ss}", "reason", why));
     /* The broker tells an end from a crash by this path. */
-    snprintf(path, sizeof(path), "%s/holder.sock", holder->directory);
-    unlink(path);
+    if (ours)
+        unlink(holder->socket);
     list_each(port, &holder->ports, link)
         port_cut(port, &segment);
     dnsmasq_stop(&holder->dnsmasq);
-    paths_remove(holder->directory);
+    if (ours)
+        paths_remove(holder->directory);
     loop_stop(&holder->loop);
 }
 
@@ -102,7 +103,7 @@ void holder_unreserve(struct holder *holder, const struct port *port)
     char path[HOLDER_PATH];
 
     snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
-    if (unlink(path) == 0)
+    if (presence_holds(&holder->presence) && unlink(path) == 0)
         dnsmasq_reread(&holder->dnsmasq);
 }
 
@@ -115,6 +116,17 @@ static void port_gone(struct holder *holder, struct port *port)
     holder_unreserve(holder, port);
     port_free(port);
     holder_retry(holder);
+    holder_consider(holder);
+}
+
+/* Nobody can reach this network any more, to end it or to add to it. */
+static void socket_gone(struct presence *presence)
+{
+    struct holder *holder = container_of(presence, struct holder, presence);
+
+    log_warn(holder->spec.name, "%s was removed: the network goes with its last port",
+             holder->socket);
+    holder->pinned = false;
     holder_consider(holder);
 }
 
@@ -470,6 +482,7 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r < 0)
         return r;
     snprintf(holder->directory, sizeof(holder->directory), "%s/net/%s", runtime, name);
+    snprintf(holder->socket, sizeof(holder->socket), "%s/holder.sock", holder->directory);
     r = interface_new(holder_varlink, holder_methods, &holder->interface, error);
     if (r < 0)
         return r;
@@ -487,6 +500,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
         r = holder_paths_init(holder);
     if (r >= 0)
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
+    if (r >= 0)
+        r = presence_init(&holder->loop, &holder->presence, holder->socket, socket_gone);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
 
@@ -517,6 +532,7 @@ static void holder_done(struct holder *holder)
     segment_done(&holder->segment);
     source_remove(&holder->monitoring);
     source_remove(&holder->listening);
+    presence_done(&holder->presence);
     fd_close(&holder->monitor);
     fd_close(&holder->listener);
     timer_done(&holder->linger);
