@@ -224,15 +224,13 @@ class StreamWire(Guest):
 class DatagramWire(Guest):
     """A datagram a frame, on a socket with a path of its own that is connected to another."""
 
-    def __init__(self, path, own, mac, greeting=b"", connected=True):
+    def __init__(self, path, own, mac, connected=True):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(own))
         self.own, self.path, self.mac, self.fd = own, str(path), mac, self.socket.fileno()
         self.connected = connected
         if connected:
             self.socket.connect(self.path)
-        if greeting:
-            self.send(greeting)
 
     def close(self):
         self.socket.close()

@@ -23,7 +23,7 @@ struct adapter_ops {
     void (*drain)(struct adapter *a);
 };
 
-extern const struct adapter_ops stream_ops, datagram_ops, datagram_next_ops;
+extern const struct adapter_ops stream_ops, datagram_ops, datagram_next_ops, shared_ops;
 
 struct adapter {
     const struct adapter_ops *ops;
@@ -31,12 +31,13 @@ struct adapter {
     int tap, peer; /* owned */
     unsigned mtu;
     size_t limit; /* bytes of a frame that is no super-frame */
-    bool tso, checksum_offload;
+    bool tso, checksum_offload, lenient;
     bool over;          /* the peer or the tap is gone; the owner is told at the end of the turn */
     struct buf rest;    /* stream: the beginning of a frame from the peer */
     struct buf pending; /* for the peer: prefixes and frames; a stream's may begin inside one */
     struct buf held;    /* frames from a peer that is not welcome yet, prefixed; else empty */
     void (*met)(void *context, const uint8_t mac[6]); /* NULL: the peer is welcome */
+    struct client *client; /* of a listening path: it is told of the end; NULL: none */
     struct adapter_counters counters;
     void (*ended)(void *context);
     void *context;
@@ -45,6 +46,18 @@ struct adapter {
 
 /* A frame from the peer; it must stay until receive() returns. */
 void adapter_input(struct adapter *a, uint8_t *frame, size_t size);
+
+/* Around adapter_input() from outside of receive(). The end may call ended. */
+void adapter_input_begin(struct adapter *a);
+void adapter_input_end(struct adapter *a);
+/* Frames that were kept, each with a prefix. */
+void adapter_input_held(struct adapter *a, const struct buf *held);
+/* Memory to receive into, until the turn is over. */
+uint8_t *adapter_room(size_t *ret_size);
+/* The peer is gone: calls ended. */
+void adapter_over(struct adapter *a);
+/* clients.c: its adapter is freed. */
+void client_left(struct client *client);
 
 /* Frames for the peer, behind those that are pending. */
 void adapter_send(struct adapter *a, struct iovec *iov, unsigned count);

@@ -53,7 +53,8 @@ static void hold(struct adapter *a, const uint8_t *frame, size_t size)
     uint8_t prefix[BATCH_PREFIX];
     bool first = a->held.size == 0;
 
-    if (size < ETH_HLEN || mac[0] & 1 || memcmp(mac, none, sizeof(none)) == 0) {
+    if (size < ETH_HLEN || mac[0] & 1 || memcmp(mac, none, sizeof(none)) == 0 ||
+        a->held.size + size > ROOM) {
         a->counters.in_dropped++;
         return;
     }
@@ -76,7 +77,7 @@ void adapter_input(struct adapter *a, uint8_t *frame, size_t size)
     a->counters.in_bytes += size;
     if (size <= a->limit)
         coalesce_add(&turn.coalesce, frame, size);
-    else if (a->tso && offload_infer_large(frame, size, a->mtu, &header) == 0)
+    else if ((a->tso || a->lenient) && offload_infer_large(frame, size, a->mtu, &header) == 0)
         coalesce_pass(&turn.coalesce, &header, frame, size);
     else
         a->counters.in_dropped++;
@@ -177,33 +178,50 @@ static void tap_ready(struct source *source, uint32_t events)
     settle(a);
 }
 
-/* Around frames for adapter_input(). */
-static void input_begin(struct adapter *a)
+void adapter_input_begin(struct adapter *a)
 {
     turn.coalesce.emit = tap_write;
     turn.coalesce.context = a;
-    turn.coalesce.partial = a->checksum_offload;
+    turn.coalesce.partial = a->checksum_offload || a->lenient;
 }
 
-static void input_end(void)
+void adapter_input_end(struct adapter *a)
 {
     coalesce_flush(&turn.coalesce);
+    settle(a);
+}
+
+void adapter_input_held(struct adapter *a, const struct buf *held)
+{
+    size_t size;
+
+    adapter_input_begin(a);
+    for (size_t at = 0; at < held->size; at += size) {
+        size = frame_get32((uint8_t *)held->data + at);
+        at += BATCH_PREFIX;
+        adapter_input(a, (uint8_t *)held->data + at, size);
+    }
+    adapter_input_end(a);
 }
 
 void adapter_welcome(struct adapter *a)
 {
     OWN(buf) struct buf held = a->held;
-    size_t size;
 
     a->met = NULL;
     a->held = BUF_NULL;
-    input_begin(a);
-    for (size_t at = 0; at < held.size; at += size) {
-        size = frame_get32((uint8_t *)held.data + at);
-        at += BATCH_PREFIX;
-        adapter_input(a, (uint8_t *)held.data + at, size);
-    }
-    input_end();
+    adapter_input_held(a, &held);
+}
+
+uint8_t *adapter_room(size_t *ret_size)
+{
+    *ret_size = sizeof(turn.room);
+    return turn.room;
+}
+
+void adapter_over(struct adapter *a)
+{
+    a->over = true;
     settle(a);
 }
 
@@ -215,9 +233,9 @@ static void peer_ready(struct source *source, uint32_t events)
     if (events & EPOLLOUT && a->pending.size > 0)
         a->ops->drain(a);
     if (events & ~(uint32_t)EPOLLOUT) {
-        input_begin(a);
+        adapter_input_begin(a);
         a->ops->receive(a, turn.room, ROOM);
-        input_end();
+        coalesce_flush(&turn.coalesce);
         /* Shut down, and nothing left to read: datagram sockets say it in no other way. */
         if (events & EPOLLHUP && a->counters.in_frames == before)
             a->over = true;
@@ -244,6 +262,7 @@ static const struct adapter_ops *const kinds[] = {
     [ADAPTER_STREAM] = &stream_ops,
     [ADAPTER_DATAGRAM] = &datagram_ops,
     [ADAPTER_DATAGRAM_NEXT] = &datagram_next_ops,
+    [ADAPTER_SHARED] = &shared_ops,
 };
 
 int adapter_new(struct loop *loop, const struct adapter_config *config, int tap, int peer,
@@ -260,6 +279,7 @@ int adapter_new(struct loop *loop, const struct adapter_config *config, int tap,
         .limit = FRAME_HEAD_MAX + config->mtu,
         .tso = config->tso,
         .checksum_offload = config->checksum_offload,
+        .lenient = config->lenient,
         .met = config->met,
         .ended = ended,
         .context = context,
@@ -269,7 +289,7 @@ int adapter_new(struct loop *loop, const struct adapter_config *config, int tap,
     r = tap_prepare(tap);
     if (r == 0)
         r = source_add(loop, &a->tap_source, tap, EPOLLIN, tap_ready);
-    if (r == 0)
+    if (r == 0 && peer >= 0)
         r = source_add(loop, &a->peer_source, peer, EPOLLIN, peer_ready);
     if (r < 0) {
         adapter_free(a);
@@ -283,6 +303,8 @@ void adapter_free(struct adapter *a)
 {
     if (!a)
         return;
+    if (a->client)
+        client_left(a->client);
     source_remove(&a->tap_source);
     source_remove(&a->peer_source);
     fd_close(&a->tap);

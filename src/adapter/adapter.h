@@ -19,6 +19,7 @@ enum adapter_kind {
     ADAPTER_STREAM,        /* 4 bytes of big-endian length before each frame */
     ADAPTER_DATAGRAM,      /* a frame is a datagram, one a system call */
     ADAPTER_DATAGRAM_NEXT, /* the same, many a system call */
+    ADAPTER_SHARED,        /* the same, on a socket that many peers share: only for clients.h */
 };
 
 struct adapter_config {
@@ -30,6 +31,9 @@ struct adapter_config {
     /* The peer may send frames whose TCP or UDP checksum is only that of the pseudo header. What is
      * sent to it is always complete: there is no header to say otherwise. */
     bool checksum_offload;
+    /* Takes such frames from a peer that was never asked what it sends; tso and checksum_offload
+     * then are about what it is sent. */
+    bool lenient;
     /* Called once, with the adapter's context and the source address of the peer's first frame.
      * That frame and those behind it wait until adapter_welcome(). NULL: they pass at once. */
     void (*met)(void *context, const uint8_t mac[6]);

@@ -53,7 +53,9 @@ bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, uns
         return true;
     case ECONNREFUSED:
     case ECONNRESET:
+    case ENOENT:
     case ENOTCONN:
+    case EPERM: /* it has connected elsewhere */
     case EPIPE:
         a->over = true;
         a->counters.out_dropped += count;

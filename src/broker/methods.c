@@ -270,6 +270,7 @@ static json_t *network_to_json(const json_t *described, const struct spec *spec,
         json_object_del(port, "ip");
         json_object_del(port, "tso");
         json_object_del(port, "checksumOffload");
+        json_object_del(port, "learnMac");
     }
     return json;
 }

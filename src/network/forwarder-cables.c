@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "adapter/adapter.h"
+#include "adapter/clients.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "network/forwarder-private.h"
@@ -18,6 +18,7 @@ struct cable {
     struct forwarder *forwarder;
     struct adapter *adapter;
     char *port;
+    char *address;  /* of a client of datagram.sock, which has no socket; NULL: none */
     int fds[2];     /* tap and socket, owned */
     uint8_t mac[6]; /* of the guest, when it had to be learnt */
     bool asking;    /* the holder has not said yet whether it is welcome */
@@ -39,6 +40,7 @@ static void cable_free(struct cable *cable)
     fd_close(&cable->fds[0]);
     fd_close(&cable->fds[1]);
     free(cable->port);
+    free(cable->address);
     free(cable);
 }
 
@@ -116,7 +118,7 @@ static enum adapter_kind kind_of(const char *backend)
  * namespace all users but its own have the same number. */
 static bool peer_allowed(const struct cable *cable)
 {
-    struct ucred peer;
+    struct ucred peer = {0};
     socklen_t size = sizeof(peer);
 
     if (getsockopt(cable->fds[1], SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid == 0 ||
@@ -134,42 +136,54 @@ static int cable_join(struct cable *cable, const json_t *reply)
         .mtu = (unsigned)json_integer_value(json_object_get(reply, "mtu")),
         .tso = json_is_true(json_object_get(reply, "tso")),
         .checksum_offload = json_is_true(json_object_get(reply, "checksumOffload")),
+        .lenient = json_is_true(json_object_get(reply, "lenient")),
         .met = json_is_true(json_object_get(reply, "learnMac")) ? cable_met : NULL,
         .name = cable->port,
     };
-    int tap, peer;
+    struct forwarder *forwarder = cable->forwarder;
+    int tap = fcntl(cable->fds[0], F_DUPFD_CLOEXEC, 0);
 
+    if (cable->address)
+        return clients_join(forwarder->clients, cable->address, &config, tap, cable_ended, cable,
+                            &cable->adapter);
+    return adapter_new(&forwarder->loop, &config, tap, fcntl(cable->fds[1], F_DUPFD_CLOEXEC, 0),
+                       cable_ended, cable, &cable->adapter);
+}
+
+static void cable_add(struct forwarder *forwarder, const json_t *reply, int *fds, size_t fd_count)
+{
+    const char *address = json_string_value(json_object_get(reply, "address"));
+    struct cable *cable = alloc_new(struct cable);
+    int r;
+
+    cable->forwarder = forwarder;
+    cable->port = alloc_text(json_string_value(json_object_get(reply, "port")));
+    cable->address = address ? alloc_text(address) : NULL;
+    cable->fds[0] = take_fd(&fds[0]);
+    cable->fds[1] = fd_count > 1 ? take_fd(&fds[1]) : -1;
+    list_append(&forwarder->cables, &cable->link);
     if (!peer_allowed(cable))
-        return -EPERM;
-    tap = fcntl(cable->fds[0], F_DUPFD_CLOEXEC, 0);
-    peer = fcntl(cable->fds[1], F_DUPFD_CLOEXEC, 0);
-    return adapter_new(&cable->forwarder->loop, &config, tap, peer, cable_ended, cable,
-                       &cable->adapter);
+        r = -EPERM;
+    else if (address && !forwarder->clients)
+        r = -EIO;
+    else
+        r = cable_join(cable, reply);
+    if (r < 0) {
+        log_error(forwarder->name, "port %s: %s", cable->port, strerror(-r));
+        cable_ended(cable);
+    }
 }
 
 static void cable_handed(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                          const struct error *error)
 {
     struct forwarder *forwarder = context;
-    struct cable *cable;
-    int r;
 
     (void)more;
     if (error)
         return; /* asked again of the next holder */
-    if (fd_count == 2) {
-        cable = alloc_new(struct cable);
-        cable->forwarder = forwarder;
-        cable->port = alloc_text(json_string_value(json_object_get(reply, "port")));
-        cable->fds[0] = take_fd(&fds[0]);
-        cable->fds[1] = take_fd(&fds[1]);
-        list_append(&forwarder->cables, &cable->link);
-        r = cable_join(cable, reply);
-        if (r < 0) {
-            log_error(forwarder->name, "port %s: %s", cable->port, strerror(-r));
-            cable_ended(cable);
-        }
-    }
+    if (fd_count > 0)
+        cable_add(forwarder, reply, fds, fd_count);
     conn_call(forwarder->cabling, "io.vmlan.Holder.NextCable", NULL, NULL, 0, false, cable_handed,
               forwarder);
 }
@@ -183,13 +197,60 @@ static void cabling_lost(struct conn *conn, int error)
     forwarder->cabling = NULL;
 }
 
+static void client_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                            const struct error *error)
+{
+    struct forwarder *forwarder = context;
+
+    (void)fds, (void)fd_count, (void)more;
+    if (error)
+        clients_forget(forwarder->clients);
+    else if (!json_is_true(json_object_get(reply, "welcome")))
+        clients_refuse(forwarder->clients, json_string_value(json_object_get(reply, "address")));
+}
+
+static void client_asked(void *context, const char *address)
+{
+    struct forwarder *forwarder = context;
+    json_t *text = json_string(address); /* NULL: not UTF-8 */
+
+    if (!text)
+        clients_refuse(forwarder->clients, address);
+    else if (forwarder->holder)
+        conn_call(forwarder->holder, "io.vmlan.Holder.DatagramClient",
+                  json_pack("{so}", "address", text), NULL, 0, false, client_answered, forwarder);
+    else
+        json_decref(text);
+}
+
+static void cable_keep(const struct cable *cable)
+{
+    json_t *parameters = json_pack("{ss}", "port", cable->port);
+
+    if (cable->address)
+        json_object_set_new(parameters, "address", json_string(cable->address));
+    conn_call(cable->forwarder->holder, "io.vmlan.Holder.CableKept", parameters, cable->fds,
+              cable->address ? 1 : 2, false, NULL, NULL);
+}
+
+static void clients_start(struct forwarder *forwarder)
+{
+    int r = forwarder->clients ? 0
+                               : clients_new(&forwarder->loop, forwarder->listeners.datagram,
+                                             client_asked, forwarder, &forwarder->clients);
+
+    if (r < 0)
+        log_error(forwarder->name, "cannot serve datagram.sock: %s", strerror(-r));
+}
+
 void forwarder_cables_follow(struct forwarder *forwarder)
 {
     struct cable *cable;
 
+    clients_start(forwarder);
+    clients_forget(forwarder->clients);
     list_each(cable, &forwarder->cables, link) {
-        conn_call(forwarder->holder, "io.vmlan.Holder.CableKept",
-                  json_pack("{ss}", "port", cable->port), cable->fds, 2, false, NULL, NULL);
+        cable_keep(cable);
         if (cable->asking)
             cable_ask(cable);
     }
@@ -206,4 +267,5 @@ void forwarder_cables_done(struct forwarder *forwarder)
     conn_free(forwarder->cabling);
     while ((cable = list_first(&forwarder->cables, struct cable, link)))
         cable_free(cable);
+    clients_free(forwarder->clients);
 }

@@ -21,6 +21,7 @@ struct forwarder {
     struct conn *watching;      /* to it too: tells of forwards; NULL: not now */
     struct conn *cabling;       /* to it too: hands over cables; NULL: not now */
     struct list cables;         /* struct cable, forwarder-cables.c */
+    struct clients *clients;    /* of datagram.sock; NULL: not yet */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     struct uplink *uplink; /* NULL until the holder gave what it needs, */

@@ -27,13 +27,17 @@ static struct port *port_named(struct holder *holder, const char *id)
 
 static void cable_hand(struct holder *holder, struct port *port)
 {
-    json_t *reply = json_pack("{ss ss sb sb si sb so}", "port", port->id, "backend",
-                              port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
-                              port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
-                              !port_mac_known(port), "fds", holder_indexes(0, 2));
+    size_t count = port->address ? 1 : 2;
+    json_t *reply =
+        json_pack("{ss ss sb sb si sb sb so}", "port", port->id, "backend",
+                  port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
+                  port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
+                  !port_mac_known(port), "lenient", port->learns, "fds", holder_indexes(0, count));
 
+    if (port->address)
+        json_object_set_new(reply, "address", json_string(port->address));
     port->handed = true;
-    call_reply(take_ptr(holder->cabling), reply, (int[]){port->tap, port->peer}, 2);
+    call_reply(take_ptr(holder->cabling), reply, (int[]){port->tap, port->peer}, count);
 }
 
 void holder_hand_cables(struct holder *holder)
@@ -106,12 +110,15 @@ void holder_call_cable_ended(struct call *call)
 void holder_call_cable_kept(struct call *call)
 {
     struct holder *holder = holder_of(call);
-    const char *id = json_string_value(json_object_get(call_parameters(call), "port"));
+    json_t *parameters = call_parameters(call);
+    const char *id = json_string_value(json_object_get(parameters, "port"));
+    const char *address = json_string_value(json_object_get(parameters, "address"));
     struct port *port = port_named(holder, id);
 
     if (port && port_has_cable(port) && port->tap < 0) {
         port->tap = call_take_fd(call, 0);
         port->peer = call_take_fd(call, 1);
+        port->address = address ? alloc_text(address) : NULL;
         port->handed = true;
     }
     call_reply(call, NULL, NULL, 0);

@@ -67,7 +67,7 @@ static json_t *network_fields(const struct holder *holder)
 
 static json_t *port_fields(const struct port *port)
 {
-    static const char *const left_out[] = {"ip", "tso", "checksumOffload"};
+    static const char *const left_out[] = {"ip", "tso", "checksumOffload", "learnMac"};
     json_t *fields = port_to_json(port);
 
     for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)

@@ -1,37 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The paths at which hypervisors connect by themselves: each connection at stream.sock becomes a
- * port whose cable it is. What is not known of such a guest is its MAC address, until it speaks.
+ * port whose cable it is, and so does each path that sends something to datagram.sock. What is not
+ * known of such a guest is its MAC address, until it speaks.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "network/holder-private.h"
 
 /* Without descriptors a connection that waits can't be taken, and not be refused either. */
 enum { BREATH_MS = 1000 };
 
+/* A port for a guest of whom nothing is known; where says how it is connected. */
+static bool guest_add(struct holder *holder, struct port *port, const char *where)
+{
+    struct port_fds none = {0};
+    struct error error;
+    char text[ERROR_TEXT_SIZE];
+
+    port->learns = true;
+    if (holder_add_port(holder, port, &none, &error) >= 0)
+        return true;
+    log_error(holder->spec.name, "%s gets no port: %s", where,
+              error_text(&error, text, sizeof(text)));
+    port_free(port);
+    return false;
+}
+
 static void stream_add(struct holder *holder, int fd)
 {
     struct port *port = port_new();
     struct ucred peer = {0};
     socklen_t size = sizeof(peer);
-    struct port_fds none = {0};
-    struct error error;
-    char text[ERROR_TEXT_SIZE];
+    char where[64];
 
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
     port->backend = PORT_STREAM;
     port->peer = fd;
     port->pid = peer.pid;
-    if (holder_add_port(holder, port, &none, &error) >= 0)
-        return;
-    log_error(holder->spec.name, "process %d at stream.sock gets no port: %s", (int)peer.pid,
-              error_text(&error, text, sizeof(text)));
-    port_free(port);
+    snprintf(where, sizeof(where), "process %d at stream.sock", (int)peer.pid);
+    guest_add(holder, port, where);
+}
+
+static bool address_served(struct holder *holder, const char *address)
+{
+    const struct port *port;
+
+    list_each(port, &holder->ports, link)
+        if (port->address && !port->ended && strcmp(port->address, address) == 0)
+            return true;
+    return false;
+}
+
+/* The forwarder reads datagram.sock, and has met somebody there whom it does not know: an earlier
+ * forwarder may have. */
+void holder_call_datagram_client(struct call *call)
+{
+    struct holder *holder = holder_of(call);
+    const char *address = json_string_value(json_object_get(call_parameters(call), "address"));
+    bool welcome = address_served(holder, address);
+
+    if (!welcome) {
+        struct port *port = port_new();
+
+        port->backend = PORT_DATAGRAM;
+        port->address = alloc_text(address);
+        welcome = guest_add(holder, port, address);
+    }
+    call_reply(call, json_pack("{ss sb}", "address", address, "welcome", welcome), NULL, 0);
 }
 
 static void stream_arrived(struct source *source, uint32_t events)

@@ -119,7 +119,7 @@ static int port_take(struct holder *holder, json_t *parameters, struct port *por
     port->pid = (pid_t)json_integer_value(json_object_get(parameters, "pid"));
     if (port_mac_known(port) && mac_taken(holder, port->mac, error))
         return -EADDRINUSE;
-    if (!port_mac_known(port) && !json_is_true(json_object_get(parameters, "learnMac")))
+    if (!port_mac_known(port) && !port->learns)
         mac_choose(holder, port->mac);
     r = name_check(holder, port, error);
     return r < 0 ? r : ip_check(holder, port, error);
@@ -132,6 +132,7 @@ int holder_add_port(struct holder *holder, struct port *port, struct port_fds *r
                                    .bridge = holder->segment.bridge,
                                    .mtu = holder->spec.mtu,
                                    .isolated = holder->spec.isolated};
+    char process[32];
     int r;
 
     id_choose(holder, port);
@@ -146,9 +147,10 @@ int holder_add_port(struct holder *holder, struct port *port, struct port_fds *r
     holder_consider(holder);
     holder_hand_cables(holder);
     holder_want_forwarder(holder);
-    log_info(holder->spec.name, "port %s (%s)%s%s for process %d", port->id,
+    snprintf(process, sizeof(process), "process %d", (int)port->pid);
+    log_info(holder->spec.name, "port %s (%s)%s%s for %s", port->id,
              port_backend_name(port->backend), port->name[0] ? " of " : "", port->name,
-             (int)port->pid);
+             port->address ? port->address : process);
     holder_tell_port(holder, "port-up", port);
     return 0;
 }

@@ -136,6 +136,7 @@ int holder_paths_init(struct holder *holder);
 /* Takes who connects from now on. */
 int holder_paths_start(struct holder *holder, struct error *error);
 void holder_paths_done(struct holder *holder);
+void holder_call_datagram_client(struct call *call);
 
 /* Cuts off the ports, stops everything, removes the directory and ends the process. */
 void holder_end(struct holder *holder, const char *why);

@@ -40,6 +40,7 @@ void port_free(struct port *port)
     if (!port)
         return;
     port_close(port);
+    free(port->address);
     free(port);
 }
 
@@ -131,7 +132,8 @@ static int parse_mac(const json_t *value, struct port *port, struct error *error
 /* Behind parse_mac in the table. */
 static int parse_learn_mac(const json_t *value, struct port *port, struct error *error)
 {
-    if (!json_is_true(value) || (port_has_cable(port) && !port_mac_known(port)))
+    port->learns = json_is_true(value);
+    if (!port->learns || (port_has_cable(port) && !port_mac_known(port)))
         return 0;
     refuse(error, "learnMac", "%s",
            port_has_cable(port) ? "the MAC address is given already"
@@ -224,6 +226,8 @@ json_t *port_to_json(const struct port *port)
         json_object_set_new(json, "tso", json_true());
     if (port->checksum_offload)
         json_object_set_new(json, "checksumOffload", json_true());
+    if (port->learns)
+        json_object_set_new(json, "learnMac", json_true());
     return json;
 }
 
@@ -232,19 +236,20 @@ struct port *port_from_link(const struct rtnl_link_info *link)
     OWN(json) json_t *json = json_loads(link->alias, 0, NULL);
     const char *backend, *mac, *name = "", *ip = NULL;
     struct port *port;
-    int pid, tso = 0, checksum = 0;
+    int pid, tso = 0, checksum = 0, learns = 0;
 
-    if (!json ||
-        json_unpack(json, "{ss ss si s?s s?s s?b s?b}", "backend", &backend, "mac", &mac, "pid",
-                    &pid, "name", &name, "ip", &ip, "tso", &tso, "checksumOffload", &checksum) < 0)
+    if (!json || json_unpack(json, "{ss ss si s?s s?s s?b s?b s?b}", "backend", &backend, "mac",
+                             &mac, "pid", &pid, "name", &name, "ip", &ip, "tso", &tso,
+                             "checksumOffload", &checksum, "learnMac", &learns) < 0)
         return NULL;
     port = port_new();
     port->tso = tso;
     port->checksum_offload = checksum;
+    port->learns = learns;
     /* Zeros are no guest's, and stay what they are. */
     if (!backend_parse(backend, &port->backend) || mac_parse(mac, port->mac) == -EINVAL ||
         (ip && inet_pton(AF_INET, ip, &port->ip) != 1)) {
-        free(port);
+        port_free(port);
         return NULL;
     }
     snprintf(port->id, sizeof(port->id), "%s", link->name);
@@ -303,7 +308,7 @@ static int cable_open(struct port *port, const struct port_segment *segment, str
 
     (void)segment;
     r = tap_open(port->id, 1, &port->tap, error);
-    if (r < 0 || port->peer >= 0)
+    if (r < 0 || port->peer >= 0 || port->address)
         return r;
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
         return error_system(error, -errno, "cannot make a socket for the guest");

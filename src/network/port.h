@@ -36,8 +36,10 @@ struct port {
      * the guest does not notice when a forwarder dies. */
     int tap, peer;
     bool tso, checksum_offload; /* what the guest can do: adapter.h */
-    bool handed;                /* the forwarder of now has them */
-    bool ended;                 /* the guest has closed its end, and the link is about to go */
+    bool learns;                /* it was not asked: its MAC address, and what it can, show */
+    char *address; /* of a client of datagram.sock, owned; it has no peer. NULL: none */
+    bool handed;   /* the forwarder of now has them */
+    bool ended;    /* the guest has closed its end, and the link is about to go */
 };
 struct port *port_new(void);
 void port_free(struct port *port); /* accepts NULL */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paths at which hypervisors connect by themselves: net/NAME/stream.sock. The
-guests here speak the wires of QEMU, libkrun, Lima and socket_vmnet.
+"""The paths at which hypervisors connect by themselves: net/NAME/stream.sock and datagram.sock. The
+guests here speak the wires of QEMU, libkrun, vfkit, Lima and socket_vmnet.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import struct
 
 import lib
 import pytest
-from host import BROADCAST, Host, StreamHost  # first: it skips without scapy
+from host import BROADCAST, DatagramHost, Host, StreamHost  # first: it skips without scapy
 from peer import LIMIT, Refused, ethernet
 
 pytestmark = [pytest.mark.engine, pytest.mark.limit(60)]
@@ -41,6 +41,20 @@ def stream(run, stack):
     """stream() is a new guest at stream.sock."""
     def make(mac=None):
         return stack.enter_context(StreamHost.connect(run / "stream.sock", mac or new_mac()))
+    return make
+
+
+@pytest.fixture
+def datagram(site, run, stack):
+    """datagram() is a new client of datagram.sock, with a path of its own."""
+    def make(mac=None, path=None, greeting=b"", **how):
+        own = path or site.root / "tmp" / f"guest-{next(numbers)}.sock"
+        guest = stack.enter_context(DatagramHost(run / "datagram.sock", own, mac or new_mac(),
+                                                 **how))
+        site.user.own(own)
+        if greeting:
+            guest.send(greeting)
+        return guest
     return make
 
 
@@ -74,6 +88,17 @@ def passes(sender, receiver, size=60):
     data = frame(sender.mac, receiver.mac, size)
     sender.send(data)
     return receiver.find(lambda got: got == data or None)
+
+
+def reaches(sender, receiver):
+    """Passes, sooner or later: a role has just been killed."""
+    return lib.wait_until(lambda: passes_soon(sender, receiver), LIMIT, "a frame's way")
+
+
+def passes_soon(sender, receiver):
+    data = frame(sender.mac, receiver.mac)
+    sender.send(data)
+    return receiver.find(lambda got: got == data or None, QUIET)
 
 
 def kill(site, *names):
@@ -182,12 +207,131 @@ def test_stream_of_another_user(site, run):
     assert f"refused a connection of uid {other}" in site.log()
 
 
+# Datagrams
+
+GREETING = b"VFKT"  # what vfkit and, where it is told to, libkrun send first
+WIRES = pytest.mark.parametrize("how", [{}, {"greeting": GREETING}, {"connected": False}],
+                                ids=["libkrun", "greeting", "qemu"])
+
+
+@pytest.mark.sanitized
+@WIRES
+def test_a_datagram_guest_gets_an_address(site, datagram, tap, how):
+    """Its first datagram may be a greeting or a frame, which counts."""
+    guest, other = datagram(**how), tap()
+    guest.lease("gram")
+    other.lease()
+    assert passes(other, guest, 1514) and passes(guest, other, 1514)
+    port = ports(site)[guest.mac]
+    assert port["addresses"] == [guest.ip] and port["backend"] == "datagram"
+
+
+def test_the_first_frame_counts(datagram, tap):
+    other = tap()
+    for how in ({}, {"greeting": GREETING}):
+        guest = datagram(**how)
+        data = frame(guest.mac)
+        guest.send(data)
+        assert other.find(lambda got: got == data or None)
+
+
+def test_a_greeting_alone_makes_a_port(site, datagram):
+    guest = datagram(greeting=GREETING)
+    wait_ports(site, UNKNOWN)
+    guest.lease()
+    wait_ports(site, guest.mac)
+
+
+@WIRES
+def test_many_datagram_guests(site, datagram, how):
+    guests = [datagram(**how) for _ in range(8)]
+    for guest in guests:
+        guest.send(frame(guest.mac))
+    wait_ports(site, *(guest.mac for guest in guests))
+    assert all(passes(one, other) for one, other in zip(guests, guests[1:]))
+
+
+@WIRES
+def test_a_datagram_guest_that_vanishes(site, datagram, how):
+    """Whether or not anybody sends to it; its path stays behind, as libkrun's does. The next one
+    there is a new guest."""
+    guest, other = datagram(**how), datagram(**how)
+    for each in (guest, other):
+        each.send(frame(each.mac))
+    wait_ports(site, guest.mac, other.mac)
+    guest.close()
+    wait_ports(site, other.mac)
+    guest.own.unlink()
+    again = datagram(path=guest.own, **how)
+    again.lease()
+    wait_ports(site, other.mac, again.mac)
+    assert passes(other, again)
+
+
+@pytest.mark.sanitized
+@WIRES
+def test_a_datagram_guest_that_never_reads(site, datagram, tap, how):
+    """The others go on, also when it sends. What it did not read is dropped at its own place."""
+    deaf, guest, other = datagram(**how), datagram(), tap()
+    for each in (deaf, guest):
+        each.send(frame(each.mac))
+    wait_ports(site, deaf.mac, guest.mac, other.mac)
+    for _ in range(3000):
+        other.send(frame(other.mac, deaf.mac, 1514))
+    deaf.send(frame(deaf.mac))
+    for _ in range(50):
+        assert passes(other, guest, 1514) and passes(guest, other)
+
+
+@pytest.mark.sanitized
+def test_odd_datagrams(site, datagram, tap):
+    guest, other = datagram(), tap()
+    for data in (b"", b"V", b"VFKS", b"VFKTVFKT", bytes(13)):
+        guest.send(data)
+    assert set(ports(site)) == {other.mac}, "none of these is a guest"
+    guest.send(frame(guest.mac))
+    wait_ports(site, guest.mac, other.mac)
+    for data in (b"", GREETING, b"x", bytes(14), os.urandom(1515), os.urandom(65000),
+                 os.urandom(100000)):
+        guest.send(data)
+    assert passes(guest, other, 1514) and passes(other, guest, 1514)
+
+
+def test_a_datagram_client_without_a_path(site, run, datagram):
+    """It can't be answered; that is said once."""
+    for name in ("", "\0autobound"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+            if name:
+                one.bind(name)
+            one.connect(str(run / "datagram.sock"))
+            for _ in range(3):
+                one.send(frame(new_mac()))
+    guest = datagram()
+    guest.lease()
+    wait_ports(site, guest.mac)
+    assert site.log().count("can't be answered") == 1
+
+
+def test_a_datagram_guest_with_the_mac_address_of_another(site, datagram, tap):
+    owner, guest = tap(), datagram()
+    thief = datagram(owner.mac)
+    for _ in range(3):
+        thief.send(frame(thief.mac))
+    guest.lease()
+    wait_ports(site, owner.mac, guest.mac)
+    assert passes(guest, owner) and passes(owner, guest)
+    for _ in range(3):
+        thief.send(frame(thief.mac))
+    assert passes(guest, owner)
+    wait_ports(site, owner.mac, guest.mac)
+
+
 # The life of the paths
 
 
 def test_paths_over_the_life_of_a_network(site, tap):
     folder = site.runtime / "net/shared"
-    paths = [folder / "stream.sock"]
+    paths = [folder / "stream.sock", folder / "datagram.sock"]
     site.config("vmnet:\n  shared: {linger: 0}\n  other: {}\n")
     site.vmlan("up", "other")
     guest = tap(configuration={"linger": 0})
@@ -204,16 +348,19 @@ def test_paths_over_the_life_of_a_network(site, tap):
 
 @pytest.mark.parametrize("roles", [("vmlan-broker",), ("vmlan-holder",), ("vmlan-forward",),
                                    ("vmlan-broker", "vmlan-holder")])
-def test_a_role_is_killed(site, stream, roles):
-    before = [stream(), stream()]
-    before[0].lease()
+def test_a_role_is_killed(site, stream, datagram, roles):
+    before = [stream(), datagram(), datagram(connected=False), stream()]
+    for guest in before[:3]:
+        guest.lease()
     kill(site, *roles)
     site.json("ls")  # whoever is missing is started again
-    after = stream()
-    after.lease()
-    assert passes(before[0], after)
-    before[1].lease()
-    wait_ports(site, *(guest.mac for guest in (*before, after)))
+    after = [stream(), datagram()]
+    for guest in after:
+        guest.lease()
+    for guest in before[:3]:
+        assert reaches(guest, after[0]) and reaches(after[1], guest)
+    before[3].lease()
+    wait_ports(site, *(guest.mac for guest in (*before, *after)))
 
 
 def test_a_connection_that_waits_for_the_next_holder(site, stream):
