@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The client against a broker that is played by hand: a listening socket where the broker's is, and
- * one end of each connection. Each test proves that no descriptor is left.
- */
+/* The client: calls in flight, brokers that end, streams, and a broker started by it. */
 #include "lib/client.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/own.h"
-#include "base/paths.h"
-#include "base/test.h"
-#include "wire/fds.h"
+#include "lib/test-broker.h"
 
-static struct broker {
-    char directory[32];
-    int listener, conn; /* -1: none */
-    int fds_open;       /* before anything was opened */
-    struct client *client;
-} broker;
+static struct client *client;
 
 /* What a callback saw. */
 struct seen {
@@ -36,48 +21,18 @@ struct seen {
     struct client_call *call;
 };
 
-static int fds_open(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
-static void broker_listen(void)
-{
-    struct sockaddr_un address;
-
-    CHECK_INT(paths_socket(&address, NULL, "broker.sock"), 0);
-    unlink(address.sun_path);
-    broker.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(bind(broker.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    CHECK_INT(listen(broker.listener, 8), 0);
-}
-
 static void start(bool listening)
 {
     const struct launch launch = {.library = true};
 
-    broker = (struct broker){
-        .directory = "/tmp/vmlan-test.XXXXXX", .listener = -1, .conn = -1, .fds_open = fds_open()};
-    CHECK(mkdtemp(broker.directory));
-    setenv("VMLAN_RUNTIME_DIR", broker.directory, 1);
-    setenv("VMLAN_STATE_DIR", broker.directory, 1);
-    setenv("VMLAN_PROGRAM", "/nonexistent/vmlan", 1);
-    if (listening)
-        broker_listen();
-    CHECK_INT(client_new(&launch, &broker.client), 0);
+    broker_init(listening);
+    CHECK_INT(client_new(&launch, &client), 0);
 }
 
 static void stop(void)
 {
-    client_free(take_ptr(broker.client));
-    fd_close(&broker.conn);
-    fd_close(&broker.listener);
-    paths_remove(broker.directory);
-    CHECK_INT(fds_open(), broker.fds_open);
+    client_free(take_ptr(client));
+    broker_done();
 }
 
 static void seen_reply(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
@@ -104,43 +59,14 @@ static void ask(const char *method, bool more, struct seen *seen)
 {
     struct error error = {0};
 
-    CHECK_INT(client_ask(broker.client, method, NULL, more, seen_reply, seen, &seen->call, &error),
-              0);
+    CHECK_INT(client_ask(client, method, NULL, more, seen_reply, seen, &seen->call, &error), 0);
 }
 
 static void turn(void)
 {
-    for (int i = 0; i < 8 && broker.client; i++)
-        CHECK_INT(client_turn(broker.client, 0), 0);
+    for (int i = 0; i < 8 && client; i++)
+        CHECK_INT(client_turn(client, 0), 0);
 }
-
-static void accept_next(void)
-{
-    fd_close(&broker.conn);
-    broker.conn = accept4(broker.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    CHECK(broker.conn >= 0);
-}
-
-/* The next message, or "" when there is none. Static storage. */
-static const char *receive(void)
-{
-    static char text[4096];
-    size_t size = 0;
-
-    while (size < sizeof(text) && read(broker.conn, text + size, 1) == 1)
-        if (text[size++] == '\0')
-            return text;
-    return "";
-}
-
-static void answer(const char *text)
-{
-    CHECK_INT(send(broker.conn, text, strlen(text) + 1, MSG_NOSIGNAL), strlen(text) + 1);
-}
-
-#define ASKED(method) "{\"method\":\"io.vmlan.Broker." method "\",\"parameters\":{}}"
-#define ASKED_MORE(method) \
-    "{\"method\":\"io.vmlan.Broker." method "\",\"parameters\":{},\"more\":true}"
 
 static void test_two_in_flight(void)
 {
@@ -149,15 +75,16 @@ static void test_two_in_flight(void)
     start(true);
     ask("List", false, &a);
     ask("org.example.Other", false, &b);
-    accept_next();
-    CHECK_TEXT(receive(), ASKED("List"));
-    CHECK_TEXT(receive(), "{\"method\":\"org.example.Other\",\"parameters\":{}}");
-    answer("{\"parameters\":{\"text\":\"one\"}}");
+    broker_accept();
+    CHECK_TEXT(broker_receive(), ASKED("List"));
+    CHECK_TEXT(broker_receive(), "{\"method\":\"org.example.Other\",\"parameters\":{}}");
+    broker_answer("{\"parameters\":{\"text\":\"one\"}}", NULL);
     turn();
     CHECK_TEXT(a.text, "one");
     CHECK_INT(b.replies, 0);
-    answer("{\"error\":\"io.vmlan.Broker.Conflict\",\"parameters\":{\"field\":\"Other.x\","
-           "\"reason\":\"taken\",\"hint\":\"choose another\"}}");
+    broker_answer("{\"error\":\"io.vmlan.Broker.Conflict\",\"parameters\":{\"field\":\"Other.x\","
+                  "\"reason\":\"taken\",\"hint\":\"choose another\"}}",
+                  NULL);
     turn();
     CHECK_INT(b.error.code, -EEXIST);
     CHECK_TEXT(b.error.where, "Other.x");
@@ -174,17 +101,17 @@ static void test_broker_ends_between(void)
     start(true);
     ask("List", false, &a);
     ask("Up", false, &b);
-    accept_next();
-    receive();
-    answer("{\"parameters\":{\"text\":\"one\"}}");
+    broker_accept();
+    broker_receive();
+    broker_answer("{\"parameters\":{\"text\":\"one\"}}", NULL);
     fd_close(&broker.conn);
     turn();
     CHECK_TEXT(a.text, "one");
     CHECK_INT(b.replies + b.errors, 0);
-    accept_next();
-    CHECK_TEXT(receive(), ASKED("Up"));
-    CHECK_TEXT(receive(), "");
-    answer("{\"parameters\":{\"text\":\"two\"}}");
+    broker_accept();
+    CHECK_TEXT(broker_receive(), ASKED("Up"));
+    CHECK_TEXT(broker_receive(), "");
+    broker_answer("{\"parameters\":{\"text\":\"two\"}}", NULL);
     turn();
     CHECK_TEXT(b.text, "two");
     stop();
@@ -198,8 +125,8 @@ static void test_gives_up(void)
     start(true);
     ask("List", false, &a);
     while (!a.errors && asked < 100) {
-        accept_next();
-        CHECK_TEXT(receive(), ASKED("List"));
+        broker_accept();
+        CHECK_TEXT(broker_receive(), ASKED("List"));
         asked++;
         fd_close(&broker.conn);
         turn();
@@ -218,17 +145,17 @@ static void test_idle_while_broker_ends(void)
 
     start(true);
     ask("List", false, &a);
-    accept_next();
-    receive();
-    answer("{\"parameters\":{}}");
+    broker_accept();
+    broker_receive();
+    broker_answer("{\"parameters\":{}}", NULL);
     turn();
     CHECK_INT(a.replies, 1);
     fd_close(&broker.conn);
     ask("Down", false, &b); /* without having looked */
     turn();
-    accept_next();
-    CHECK_TEXT(receive(), ASKED("Down"));
-    answer("{\"parameters\":{}}");
+    broker_accept();
+    CHECK_TEXT(broker_receive(), ASKED("Down"));
+    broker_answer("{\"parameters\":{}}", NULL);
     turn();
     CHECK_INT(b.replies, 1);
     stop();
@@ -242,13 +169,13 @@ static void test_stream(void)
 
     start(true);
     ask("Monitor", true, &a);
-    accept_next();
-    CHECK_TEXT(receive(), ASKED_MORE("Monitor"));
-    answer("{\"parameters\":{\"text\":\"one\"},\"continues\":true}");
+    broker_accept();
+    CHECK_TEXT(broker_receive(), ASKED_MORE("Monitor"));
+    broker_answer("{\"parameters\":{\"text\":\"one\"},\"continues\":true}", NULL);
     stream = take_fd(&broker.conn);
     ask("List", false, &b);
-    accept_next();
-    CHECK_TEXT(receive(), ASKED("List"));
+    broker_accept();
+    CHECK_TEXT(broker_receive(), ASKED("List"));
     turn();
     CHECK_TEXT(a.text, "one");
     CHECK(a.more);
@@ -257,7 +184,7 @@ static void test_stream(void)
     CHECK_INT(a.errors, 1);
     CHECK_INT(a.error.code, -ECONNRESET);
     CHECK_TEXT(a.error.hint, "ask again");
-    answer("{\"parameters\":{}}");
+    broker_answer("{\"parameters\":{}}", NULL);
     turn();
     CHECK_INT(b.replies, 1);
     stop();
@@ -266,13 +193,12 @@ static void test_stream(void)
 static void test_descriptors(void)
 {
     const struct fds fds = {.fd = {1, 2}, .count = 2};
-    const char text[] = "{\"parameters\":{}}";
     struct seen a = {0};
 
     start(true);
     ask("Attach", false, &a);
-    accept_next();
-    CHECK_INT(fds_send(broker.conn, text, sizeof(text), &fds), sizeof(text));
+    broker_accept();
+    broker_answer("{\"parameters\":{}}", &fds);
     turn();
     CHECK_INT(a.fds.count, 2);
     CHECK(fcntl(a.fds.fds[1], F_GETFD) & FD_CLOEXEC);
@@ -283,21 +209,19 @@ static void test_descriptors(void)
 static void act_free(struct seen *seen)
 {
     (void)seen;
-    client_free(take_ptr(broker.client));
+    client_free(take_ptr(client));
 }
 
 static void test_free_in_callback(void)
 {
-    struct client *client;
     struct seen a = {.act = act_free}, b = {0}, c = {0};
 
     start(true);
     ask("List", false, &a);
     ask("Up", false, &b);
     ask("Monitor", true, &c);
-    accept_next();
-    answer("{\"parameters\":{}}");
-    client = broker.client;
+    broker_accept();
+    broker_answer("{\"parameters\":{}}", NULL);
     CHECK_INT(client_turn(client, 1000), -ECANCELED);
     CHECK_INT(a.replies, 1);
     CHECK_INT(b.replies + b.errors + c.replies + c.errors, 0);
@@ -309,8 +233,8 @@ static void act_wait(struct seen *seen)
     json_t *reply;
 
     (void)seen;
-    CHECK_INT(client_call(broker.client, "List", NULL, &reply, NULL, NULL), -EDEADLK);
-    CHECK_INT(client_turn(broker.client, 0), -EDEADLK);
+    CHECK_INT(client_call(client, "List", NULL, &reply, NULL, NULL), -EDEADLK);
+    CHECK_INT(client_turn(client, 0), -EDEADLK);
 }
 
 static void test_wait_in_callback(void)
@@ -319,8 +243,8 @@ static void test_wait_in_callback(void)
 
     start(true);
     ask("List", false, &a);
-    accept_next();
-    answer("{\"parameters\":{}}");
+    broker_accept();
+    broker_answer("{\"parameters\":{}}", NULL);
     turn();
     CHECK_INT(a.replies, 1);
     stop();
@@ -340,18 +264,18 @@ static void test_cancel(void)
     start(true);
     ask("List", false, &a);
     ask("Up", false, &b);
-    accept_next();
+    broker_accept();
     client_cancel(a.call);
-    answer("{\"parameters\":{\"text\":\"one\"}}");
-    answer("{\"parameters\":{\"text\":\"two\"}}");
+    broker_answer("{\"parameters\":{\"text\":\"one\"}}", NULL);
+    broker_answer("{\"parameters\":{\"text\":\"two\"}}", NULL);
     turn();
     CHECK_INT(a.replies + a.errors, 0);
     CHECK_TEXT(b.text, "two");
     ask("Monitor", true, &c);
-    accept_next();
-    receive();
-    answer("{\"parameters\":{},\"continues\":true}");
-    answer("{\"parameters\":{},\"continues\":true}");
+    broker_accept();
+    broker_receive();
+    broker_answer("{\"parameters\":{},\"continues\":true}", NULL);
+    broker_answer("{\"parameters\":{},\"continues\":true}", NULL);
     turn();
     CHECK_INT(c.replies, 1);
     CHECK_INT(read(broker.conn, &byte, 1), 0); /* its connection went with it */
@@ -363,7 +287,7 @@ static void test_timeout(void)
     struct error error = {0};
 
     start(true);
-    CHECK_INT(client_stream(broker.client, "Leases", NULL, 10, NULL, NULL, &error), -ETIMEDOUT);
+    CHECK_INT(client_stream(client, "Leases", NULL, 10, NULL, NULL, &error), -ETIMEDOUT);
     stop();
 }
 
@@ -383,7 +307,7 @@ static void test_no_program(void)
     json_t *reply;
 
     start(false);
-    CHECK_INT(client_call(broker.client, "List", NULL, &reply, NULL, &error), -ENOENT);
+    CHECK_INT(client_call(client, "List", NULL, &reply, NULL, &error), -ENOENT);
     CHECK_TEXT(error.reason, "/nonexistent/vmlan (VMLAN_PROGRAM) can't be run");
     CHECK_TEXT(error.hint, "correct VMLAN_PROGRAM, or unset it");
     stop();
@@ -415,7 +339,7 @@ static void test_start_unnoticed(void)
     signal(SIGCHLD, child_ended);
     sigprocmask(SIG_SETMASK, NULL, &before);
 
-    CHECK_INT(client_call(broker.client, "List", NULL, &reply, NULL, &error), -ECONNRESET);
+    CHECK_INT(client_call(client, "List", NULL, &reply, NULL, &error), -ECONNRESET);
 
     sigprocmask(SIG_SETMASK, NULL, &after);
     signal(SIGCHLD, SIG_DFL);
