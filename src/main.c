@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "broker/broker.h"
+#include "cli/counters.h"
 #include "cli/doctor.h"
 #include "cli/events.h"
 #include "cli/forward.h"
@@ -18,12 +19,14 @@
 #include "cli/run.h"
 #include "cli/service.h"
 #include "cli/show.h"
+#include "cli/top.h"
 #include "network/forwarder.h"
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
-    &verb_run, &verb_join,    &verb_exec, &verb_ls,    &verb_inspect, &verb_leases,  &verb_events,
-    &verb_up,  &verb_forward, &verb_down, &verb_check, &verb_doctor,  &verb_service, NULL,
+    &verb_run,    &verb_join,   &verb_exec,    &verb_ls, &verb_inspect, &verb_leases,
+    &verb_events, &verb_top,    &verb_metrics, &verb_up, &verb_forward, &verb_down,
+    &verb_check,  &verb_doctor, &verb_service, NULL,
 };
 
 static const struct role {

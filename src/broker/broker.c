@@ -65,6 +65,7 @@ static void broker_idle(struct timer *timer)
         return;
     if (presence_holds(&broker->presence))
         unlink(broker->address.sun_path);
+    scrape_end(&broker->scrape);
     monitor_end(&broker->monitor);
     loop_stop(&broker->loop);
 }
@@ -124,6 +125,7 @@ static int broker_init(struct broker *broker, struct error *error)
     list_init(&broker->peers);
     registry_init(&broker->registry, &broker->loop, networks_changed);
     monitor_init(&broker->monitor, &broker->loop, &broker->registry);
+    scrape_init(&broker->scrape, &broker->loop, &broker->registry);
     r = listener_take(broker, error);
     if (r >= 0)
         r = interface_new(broker_varlink, broker_methods, &broker->interface, error);
@@ -142,6 +144,7 @@ static int broker_init(struct broker *broker, struct error *error)
         r = socket_watch(broker);
     if (r < 0)
         return error_system(error, r, "cannot start the broker");
+    scrape_begin(&broker->scrape);
     timer_set(&broker->idle, BROKER_IDLE_MS);
     return registry_adopt(&broker->registry, error);
 }
@@ -150,6 +153,7 @@ static void broker_done(struct broker *broker)
 {
     struct peer *peer;
 
+    scrape_done(&broker->scrape);
     monitor_done(&broker->monitor);
     list_each(peer, &broker->peers, link)
         peer_free(peer);

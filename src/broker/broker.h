@@ -13,6 +13,7 @@
 #include "base/presence.h"
 #include "broker/monitor.h"
 #include "broker/registry.h"
+#include "broker/scrape.h"
 #include "wire/conn.h"
 #include "wire/idl.h"
 
@@ -25,6 +26,7 @@ struct broker {
     struct interface *interface;
     struct registry registry;
     struct monitor monitor;
+    struct scrape scrape;
     int listener;   /* owned */
     bool activated; /* the service manager owns the socket's path */
     struct source listening;

@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "broker/leases.h"
 #include "broker/peer.h"
+#include "broker/tally.h"
 #include "network/address.h"
 #include "network/leases.h"
 #include "network/port.h"
@@ -486,6 +487,61 @@ static void call_forward_list(struct call *call)
     forward_ask(call, "ForwardList");
 }
 
+/* --- Counters --- */
+
+struct counting {
+    struct call *call;
+    struct tally *tally;
+    json_t *networks;
+};
+
+static void counting_free(struct counting *counting)
+{
+    tally_free(counting->tally);
+    json_decref(counting->networks);
+    free(counting);
+}
+
+static void counting_gone(struct call *call, void *context)
+{
+    call_drop(call);
+    counting_free(context);
+}
+
+/* counters NULL: those were all. */
+static void counted(void *context, json_t *counters)
+{
+    struct counting *counting = context;
+    struct call *call = counting->call;
+
+    if (!counters) {
+        call_reply(call, json_pack("{sO}", "networks", counting->networks), NULL, 0);
+        counting_free(counting);
+    } else if (!call_wants_more(call)) {
+        json_array_append(counting->networks, counters);
+    } else if (call_continue(call, json_pack("{s[O]}", "networks", counters)) < 0) {
+        counting_gone(call, counting);
+    }
+}
+
+static void call_counters(struct call *call)
+{
+    struct broker *broker = call_peer(call)->broker;
+    const json_t *name = given(call_parameters(call), "network");
+    struct counting *counting;
+    struct error error;
+
+    if (name && !registry_find(&broker->registry, json_string_value(name), &error)) {
+        fail(call, &error);
+        return;
+    }
+    counting = alloc_new(struct counting);
+    *counting = (struct counting){.call = call, .networks = json_array()};
+    call_on_gone(call, counting_gone, counting);
+    counting->tally =
+        tally_new(&broker->loop, &broker->registry, json_string_value(name), counted, counting);
+}
+
 static void call_monitor(struct call *call)
 {
     struct broker *broker = call_peer(call)->broker;
@@ -512,6 +568,7 @@ const struct method broker_methods[] = {
     {.name = "List", .handle = call_list},
     {.name = "Inspect", .handle = call_inspect},
     {.name = "Leases", .handle = call_leases},
+    {.name = "Counters", .handle = call_counters},
     {.name = "Monitor", .handle = call_monitor},
     {.name = "Up", .handle = call_up},
     {.name = "Down", .handle = call_down},

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "cli/counters.h"
 #include "cli/session.h"
 
 static const char *text_of(const json_t *json, const char *key)
@@ -93,13 +94,26 @@ static const struct verb_option inspect_options[] = {
     {0},
 };
 
+static int inspect_counters(const char *network, json_t *reply, struct error *error)
+{
+    OWN(json) json_t *counters = NULL;
+    int r = counters_get(network, &counters, error);
+
+    if (r >= 0 && json_array_size(counters) == 1)
+        json_object_set(reply, "counters", json_array_get(counters, 0));
+    return r;
+}
+
 static int inspect(struct cli *cli)
 {
     OWN(json) json_t *reply = NULL;
+    struct error error;
 
     if (session_ask(cli, "Inspect", json_pack("{ss}", "network", cli->arguments[0]), &reply, NULL) <
         0)
         return 1;
+    if (inspect_counters(cli->arguments[0], reply, &error) < 0)
+        return cli_fail(cli, &error);
     for (const struct verb_option *option = inspect_options; option->name; option++)
         if (cli_option(cli, option->name)) {
             fputs(json_string_value(json_object_get(reply, option->name)), stdout);

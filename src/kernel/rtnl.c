@@ -233,6 +233,22 @@ int rtnl_delete_link(struct rtnl *rtnl, int ifindex, struct error *error)
     return change(rtnl, message, error, "delete link", number);
 }
 
+static void counters_take(struct rtnl_counters *ret, const void *data, size_t size)
+{
+    struct rtnl_link_stats64 stats = {0};
+
+    /* The attribute is aligned to 4 bytes only, and grows with the kernel. */
+    memcpy(&stats, data, size < sizeof(stats) ? size : sizeof(stats));
+    *ret = (struct rtnl_counters){
+        .receive_bytes = stats.rx_bytes,
+        .receive_packets = stats.rx_packets,
+        .receive_dropped = stats.rx_dropped,
+        .transmit_bytes = stats.tx_bytes,
+        .transmit_packets = stats.tx_packets,
+        .transmit_dropped = stats.tx_dropped,
+    };
+}
+
 static void link_info_attribute(struct rtnl_link_info *link, const struct nlattr *attribute)
 {
     size_t size = mnl_attr_get_payload_len(attribute);
@@ -244,6 +260,9 @@ static void link_info_attribute(struct rtnl_link_info *link, const struct nlattr
         break;
     case IFLA_IFALIAS:
         snprintf(link->alias, sizeof(link->alias), "%.*s", (int)size, (const char *)data);
+        break;
+    case IFLA_STATS64:
+        counters_take(&link->counters, data, size);
         break;
     case IFLA_MASTER:
         if (size >= sizeof(uint32_t))

@@ -63,6 +63,13 @@ int rtnl_add_rule(struct rtnl *rtnl, int family, const struct rtnl_rule *rule, s
 int rtnl_delete_rule(struct rtnl *rtnl, int family, const struct rtnl_rule *rule,
                      struct error *error);
 
+/* What went through a link since it was made, as the link sees it: a tap receives what its guest
+ * sends. */
+struct rtnl_counters {
+    uint64_t receive_bytes, receive_packets, receive_dropped;
+    uint64_t transmit_bytes, transmit_packets, transmit_dropped;
+};
+
 /* A link as the kernel tells of it. */
 struct rtnl_link_info {
     int ifindex;
@@ -72,6 +79,7 @@ struct rtnl_link_info {
     char name[16];
     char alias[256];
     uint8_t mac[6];
+    struct rtnl_counters counters;
 };
 typedef void rtnl_link_fn(void *context, const struct rtnl_link_info *link);
 int rtnl_dump_links(struct rtnl *rtnl, rtnl_link_fn *call, void *context, struct error *error);

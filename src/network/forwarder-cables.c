@@ -260,6 +260,21 @@ void forwarder_cables_follow(struct forwarder *forwarder)
                   cable_handed, forwarder);
 }
 
+json_t *forwarder_cables_dropped(struct forwarder *forwarder)
+{
+    json_t *dropped = json_object();
+    struct adapter_counters counters;
+    struct cable *cable;
+
+    list_each(cable, &forwarder->cables, link) {
+        adapter_counters(cable->adapter, &counters);
+        json_object_set_new(dropped, cable->port,
+                            json_pack("{sI sI}", "receive", (json_int_t)counters.out_dropped,
+                                      "transmit", (json_int_t)counters.in_dropped));
+    }
+    return dropped;
+}
+
 void forwarder_cables_done(struct forwarder *forwarder)
 {
     struct cable *cable;

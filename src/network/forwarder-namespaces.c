@@ -45,8 +45,23 @@ static void call_namespaces(struct call *call)
     forwarder_expect_holder(forwarder);
 }
 
+static void call_counters(struct call *call)
+{
+    struct forwarder_peer *peer = conn_owner(call_conn(call));
+    struct forwarder *forwarder = peer->forwarder;
+    struct uplink_flows flows = {0};
+
+    if (forwarder->uplink)
+        uplink_flows(forwarder->uplink, &flows);
+    call_reply(call,
+               json_pack("{so s{si si si}}", "dropped", forwarder_cables_dropped(forwarder),
+                         "flows", "tcp", flows.tcp, "udp", flows.udp, "ping", flows.ping),
+               NULL, 0);
+}
+
 static const struct method methods[] = {
     {.name = "Namespaces", .handle = call_namespaces},
+    {.name = "Counters", .handle = call_counters},
     {0},
 };
 

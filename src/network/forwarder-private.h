@@ -56,4 +56,6 @@ void forwarder_namespaces_done(struct forwarder *forwarder);
 
 /* Gives a holder back what it may not know of, and asks it for what there is beyond. */
 void forwarder_cables_follow(struct forwarder *forwarder);
+/* What adapters have dropped; a new object, by port. */
+json_t *forwarder_cables_dropped(struct forwarder *forwarder);
 void forwarder_cables_done(struct forwarder *forwarder);

@@ -118,6 +118,9 @@ void holder_call_cable_met(struct call *call);
 void holder_call_cable_ended(struct call *call);
 void holder_call_cable_kept(struct call *call);
 
+/* holder-counters.c */
+void holder_call_counters(struct call *call);
+
 /* holder-events.c: tells those who want to know what happened. */
 void holder_call_monitor(struct call *call);
 void holder_events_begin(struct holder *holder, bool successor);

@@ -113,3 +113,8 @@ void guests_leave_flow(struct guests *guests, struct guest *guest)
     guests->flows--;
     guests_forget(guests, guest);
 }
+
+unsigned guests_flows(const struct guests *guests)
+{
+    return guests->flows;
+}

@@ -28,3 +28,5 @@ void guests_join(struct guests *guests, struct guest *guest);
 /* Its dial, or its flow, is over. */
 void guests_leave_dial(struct guests *guests, struct guest *guest);
 void guests_leave_flow(struct guests *guests, struct guest *guest);
+
+unsigned guests_flows(const struct guests *guests); /* of all guests */

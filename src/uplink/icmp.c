@@ -260,3 +260,8 @@ void icmp_free(struct icmp *icmp)
     flows_free(icmp->flows);
     free(icmp);
 }
+
+unsigned icmp_flows(const struct icmp *icmp)
+{
+    return flows_count(icmp->flows);
+}

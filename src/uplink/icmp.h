@@ -14,6 +14,7 @@ struct icmp;
 
 int icmp_new(struct tun *tun, struct icmp **ret); /* tun outlives it; negative errno */
 void icmp_free(struct icmp *icmp);                /* ends all flows; accepts NULL */
+unsigned icmp_flows(const struct icmp *icmp);     /* how many there are */
 
 /* A whole ICMP or ICMPv6 packet of a guest with a right checksum. */
 void icmp_input(struct icmp *icmp, const uint8_t *data, const struct packet *packet);

@@ -182,3 +182,8 @@ void tcp_free(struct tcp *tcp)
     pipes_close();
     free(tcp);
 }
+
+unsigned tcp_flows(const struct tcp *tcp)
+{
+    return guests_flows(tcp->guests);
+}

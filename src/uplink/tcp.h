@@ -13,5 +13,7 @@ struct tcp;
 /* Reads listen4, listen6 and what syn.h needs of uplink_fds(). */
 int tcp_new(struct uplink *uplink, struct tcp **ret);
 
+unsigned tcp_flows(const struct tcp *tcp); /* how many there are */
+
 /* Resets all flows. Accepts NULL. */
 void tcp_free(struct tcp *tcp);

@@ -327,3 +327,9 @@ void tun_free(struct tun *tun)
     free(tun->slots);
     free(tun);
 }
+
+void tun_flows(const struct tun *tun, unsigned *ret_udp, unsigned *ret_ping)
+{
+    *ret_udp = udp_flows(tun->udp);
+    *ret_ping = icmp_flows(tun->icmp);
+}

@@ -22,6 +22,9 @@ struct tun;
 int tun_new(struct uplink *uplink, struct tun **ret);
 void tun_free(struct tun *tun); /* accepts NULL */
 
+/* How many flows there are of each kind. */
+void tun_flows(const struct tun *tun, unsigned *ret_udp, unsigned *ret_ping);
+
 /* What follows is for udp.c, icmp.c and sockerr.c. */
 
 struct uplink *tun_uplink(const struct tun *tun);

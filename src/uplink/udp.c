@@ -333,3 +333,8 @@ void udp_free(struct udp *udp)
     answers_free(udp->answers);
     free(udp);
 }
+
+unsigned udp_flows(const struct udp *udp)
+{
+    return flows_count(udp->flows);
+}

@@ -16,6 +16,7 @@ struct udp;
 
 int udp_new(struct tun *tun, struct udp **ret); /* tun outlives it; negative errno */
 void udp_free(struct udp *udp);                 /* ends all flows; accepts NULL */
+unsigned udp_flows(const struct udp *udp);      /* how many there are */
 
 /* A whole UDP packet of a guest with a right checksum; segment > 0: a super-packet of datagrams
  * with so many bytes of payload each. data must stay until udp_flush(). */

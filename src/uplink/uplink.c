@@ -33,6 +33,15 @@ const struct uplink_fds *uplink_fds(const struct uplink *uplink)
     return &uplink->fds;
 }
 
+void uplink_flows(const struct uplink *uplink, struct uplink_flows *ret)
+{
+    *ret = (struct uplink_flows){0};
+    if (uplink->tcp)
+        ret->tcp = tcp_flows(uplink->tcp);
+    if (uplink->tun)
+        tun_flows(uplink->tun, &ret->udp, &ret->ping);
+}
+
 static int parts_start(struct uplink *uplink)
 {
     const struct uplink_fds *fds = &uplink->fds;

@@ -55,6 +55,12 @@ struct loop *uplink_loop(struct uplink *uplink);
 const struct uplink_config *uplink_config(const struct uplink *uplink);
 const struct uplink_fds *uplink_fds(const struct uplink *uplink);
 
+/* Flows there are now; TCP without those that are being dialled. */
+struct uplink_flows {
+    unsigned tcp, udp, ping;
+};
+void uplink_flows(const struct uplink *uplink, struct uplink_flows *ret);
+
 /* An IPv4 or IPv6 address and port. */
 union endpoint {
     struct sockaddr any;
