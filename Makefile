@@ -20,7 +20,7 @@ SANITIZE_CFLAGS := '-fno-omit-frame-pointer','-fno-sanitize-recover=all'
 C_FILES = $(shell find . \( -path ./build -o -path ./.git \) -prune -o -name '*.[ch]' -print)
 SHELL_FILES = $(shell grep -rlIE '^\#!.*[/ ](ba)?sh\b' --exclude-dir=build --exclude-dir=.git .)
 
-.PHONY: all asan clang demo test bench fuzz install clean format check-format lint
+.PHONY: all asan clang demo test soak bench fuzz install clean format check-format lint
 
 all: build/build.ninja
 	$(MESON) compile -C build
@@ -51,6 +51,12 @@ demo:
 test:
 	tools/install-deps test
 	tests/run $(ARGS)
+
+# SOAK=SECONDS instead of half an hour; ARGS="--seed N" repeats one.
+soak:
+	tools/install-deps test
+	$(MAKE) all
+	tests/soak $(ARGS)
 
 bench:
 	tools/install-deps bench
