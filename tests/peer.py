@@ -155,11 +155,16 @@ class Guest:
 
     def frames(self, timeout=LIMIT):
         """Every frame that comes until the time is over."""
+        for data in self.with_headers(timeout):
+            yield data[len(VNET_HEADER):]
+
+    def with_headers(self, timeout=LIMIT):
+        """The same with what the tap has before each."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self.fd], [], [], left)[0]:
                 return
-            yield os.read(self.fd, 65536 + len(VNET_HEADER))[len(VNET_HEADER):]
+            yield os.read(self.fd, 65536 + len(VNET_HEADER))
 
     def find(self, take, timeout=LIMIT):
         """The first value that take(frame) makes of a frame and that is not None; or None."""
