@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "broker/broker.h"
+#include "cli/completion.h"
 #include "cli/counters.h"
 #include "cli/doctor.h"
 #include "cli/events.h"
@@ -70,6 +71,10 @@ int main(int argc, char **argv)
         return role_run(role, argc, argv);
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) { /* the source of vmlan(1) */
         help_print_manual();
+        return 0;
+    }
+    if (argc >= 3 && strcmp(argv[1], "--complete") == 0) { /* asked by share/completions */
+        completion_print(argc - 3, argv + 3);
         return 0;
     }
     return cli_main(argc, argv);
