@@ -33,8 +33,9 @@ def commands(name):
 
 
 def in_site(site, text):
-    """With the runtime directory of the site instead of the usual one."""
-    return re.sub(r"(\$XDG_RUNTIME_DIR|/run/user/1000)/vmlan\b", str(site.runtime), text)
+    """With the directories of the site instead of the usual ones."""
+    text = re.sub(r"(\$XDG_RUNTIME_DIR|/run/user/1000)/vmlan\b", str(site.runtime), text)
+    return text.replace("$XDG_RUNTIME_DIR/", f"{site.root}/tmp/")
 
 
 def test_every_recipe_is_run():
@@ -67,14 +68,18 @@ def look(site, guest):
 
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
+    """With a network that runs, as its paths are there only then."""
     one = lib.Site(vm_user, vmlan_bin, test_root)
-    yield one
-    one.close()
+    try:
+        one.vmlan("up", "shared")
+        yield one
+    finally:
+        one.close()
 
 
 # QEMU
 
-QEMU_RECIPES = ["qemu", "qemu-placeholders", "qemu-stream-path"]
+QEMU_RECIPES = ["qemu", "qemu-placeholders", "qemu-stream-path", "qemu-datagram-path"]
 QEMU_COMMANDS = {f"{name}-{number}": command for name in QEMU_RECIPES
                  for number, command in enumerate(commands(name), 1)}
 
@@ -161,5 +166,4 @@ def test_libvirt_with_a_tap(site, image, libvirt):
 
 @pytest.mark.needs("libvirtd", "virsh")
 def test_libvirt_by_path(site, image, libvirt):
-    site.vmlan("up", "shared")
     look(site, domain(site, image, libvirt, "libvirt-path-domain"))
