@@ -257,7 +257,6 @@ static void act_cancel(struct seen *seen)
 
 static void test_cancel(void)
 {
-    OWN(fd) int stream = -1;
     struct seen a = {0}, b = {0}, c = {.act = act_cancel};
     char byte;
 
