@@ -9,11 +9,13 @@
 #include "adapter/adapter.h"
 #include "adapter/batch.h"
 #include "adapter/frame.h"
+#include "adapter/journal.h"
 #include "base/buf.h"
 
 /* A kind of socket. Nothing of it waits. An errno that says that the peer is gone sets over. */
 struct adapter_ops {
-    /* Reads what is there, at most what room holds, and gives each frame to adapter_input(). */
+    /* Reads what is there, at most what room holds, and gives each frame to adapter_input(). room
+     * is that of the journal. */
     void (*receive)(struct adapter *a, uint8_t *room, size_t size);
     /* Sends count frames, two iovecs each as in struct batch, while nothing is pending. What the
      * socket does not take now goes to adapter_keep(); what it never takes is counted as dropped.
@@ -21,6 +23,8 @@ struct adapter_ops {
     void (*send)(struct adapter *a, struct iovec *iov, unsigned count);
     /* The socket says that it takes more: sends from a->pending, or gives it up. */
     void (*drain)(struct adapter *a);
+    /* Before the first of them; may be NULL. */
+    void (*begin)(struct adapter *a);
 };
 
 extern const struct adapter_ops stream_ops, datagram_ops, datagram_next_ops, shared_ops;
@@ -33,11 +37,14 @@ struct adapter {
     size_t limit; /* bytes of a frame that is no super-frame */
     bool tso, checksum_offload, lenient;
     bool over;          /* the peer or the tap is gone; the owner is told at the end of the turn */
-    struct buf rest;    /* stream: the beginning of a frame from the peer */
-    struct buf pending; /* for the peer: prefixes and frames; a stream's may begin inside one */
+    struct buf pending; /* for the peer: frames with their prefixes */
     struct buf held;    /* frames from a peer that is not welcome yet, prefixed; else empty */
     void (*met)(void *context, const uint8_t mac[6]); /* NULL: the peer is welcome */
     struct client *client; /* of a listening path: it is told of the end; NULL: none */
+    /* Of a stream: where the peer's is, the bytes that the socket holds at most, and how many of
+     * those that are pending must go before anything else as their frame's beginning has gone. */
+    struct place place;
+    size_t send_buffer, torn;
     struct adapter_counters counters;
     void (*ended)(void *context);
     void *context;
@@ -63,6 +70,9 @@ void client_left(struct client *client);
 void adapter_send(struct adapter *a, struct iovec *iov, unsigned count);
 /* Appends frames, or what is left of them, to a->pending. */
 void adapter_keep(struct adapter *a, const struct iovec *iov, unsigned count);
+/* Sends the frames that are pending, and returns how many there were; a->pending is then what was
+ * kept of them. */
+unsigned adapter_resend(struct adapter *a);
 
 /* What the two kinds of datagrams have in common. Bytes of a slot that shows whether a datagram is
  * larger than any frame the peer may send. */

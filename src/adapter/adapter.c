@@ -23,16 +23,15 @@
 #include "base/log.h"
 
 enum {
-    ROOM = 256 * 1024,     /* less costs throughput, more gains none */
     SEND_BUFFER = 1 << 20, /* 64 KiB more than halves the throughput */
+    RESEND_FRAMES = 64,    /* at once */
     HEADER = sizeof(struct virtio_net_hdr),
     OFFLOAD_USO = 0x20 | 0x40, /* TUN_F_USO4, TUN_F_USO6: Linux 6.2 */
 };
 
-/* Memory of the turn that is under way, the same for all adapters: one thread runs them all, and
- * nothing in it is needed when a turn ends. */
+/* Memory of the turn that is under way, beside the journal's room, the same for all adapters: one
+ * thread runs them all, and nothing in it is needed when a turn ends. */
 static struct {
-    uint8_t room[ROOM];
     struct batch batch;
     struct coalesce coalesce;
 } turn;
@@ -54,7 +53,7 @@ static void hold(struct adapter *a, const uint8_t *frame, size_t size)
     bool first = a->held.size == 0;
 
     if (size < ETH_HLEN || mac[0] & 1 || memcmp(mac, none, sizeof(none)) == 0 ||
-        a->held.size + size > ROOM) {
+        a->held.size + size > JOURNAL_ROOM) {
         a->counters.in_dropped++;
         return;
     }
@@ -99,6 +98,33 @@ void adapter_send(struct adapter *a, struct iovec *iov, unsigned count)
         a->ops->send(a, iov, count);
 }
 
+/* The frames in data, as many as iov has room for. */
+static unsigned frames_list(const struct buf *data, size_t *at, struct iovec *iov, unsigned room)
+{
+    unsigned count = 0;
+
+    for (; count < room && *at < data->size; count++) {
+        uint8_t *frame = (uint8_t *)data->data + *at;
+
+        iov[2 * count] = (struct iovec){frame, BATCH_PREFIX + frame_get32(frame)};
+        iov[2 * count + 1] = (struct iovec){0};
+        *at += iov[2 * count].iov_len;
+    }
+    return count;
+}
+
+unsigned adapter_resend(struct adapter *a)
+{
+    OWN(buf) struct buf held = a->pending;
+    struct iovec iov[2 * RESEND_FRAMES];
+    unsigned count, frames = 0;
+
+    a->pending = BUF_NULL;
+    for (size_t at = 0; (count = frames_list(&held, &at, iov, RESEND_FRAMES)) > 0; frames += count)
+        adapter_send(a, iov, count);
+    return frames;
+}
+
 static void batch_send(struct adapter *a)
 {
     struct batch *b = &turn.batch;
@@ -135,16 +161,17 @@ static void output(struct adapter *a, uint8_t *slot, size_t size)
 static void tap_drain(struct adapter *a)
 {
     size_t used = 0, slot = HEADER + FRAME_MAX;
+    uint8_t *room = journal_room();
 
     batch_clear(&turn.batch);
-    while (ROOM - used >= slot && a->pending.size == 0) {
-        ssize_t got = read(a->tap, turn.room + used, slot);
+    while (JOURNAL_ROOM - used >= slot && a->pending.size == 0) {
+        ssize_t got = read(a->tap, room + used, slot);
 
         if (got < HEADER + ETH_HLEN) {
             a->over = got < 0 && errno != EAGAIN && errno != EINTR;
             break;
         }
-        output(a, turn.room + used, (size_t)got);
+        output(a, room + used, (size_t)got);
         used += (size_t)got;
     }
     batch_send(a);
@@ -215,8 +242,8 @@ void adapter_welcome(struct adapter *a)
 
 uint8_t *adapter_room(size_t *ret_size)
 {
-    *ret_size = sizeof(turn.room);
-    return turn.room;
+    *ret_size = JOURNAL_ROOM;
+    return journal_room();
 }
 
 void adapter_over(struct adapter *a)
@@ -234,7 +261,7 @@ static void peer_ready(struct source *source, uint32_t events)
         a->ops->drain(a);
     if (events & ~(uint32_t)EPOLLOUT) {
         adapter_input_begin(a);
-        a->ops->receive(a, turn.room, ROOM);
+        a->ops->receive(a, journal_room(), JOURNAL_ROOM);
         coalesce_flush(&turn.coalesce);
         /* Shut down, and nothing left to read: datagram sockets say it in no other way. */
         if (events & EPOLLHUP && a->counters.in_frames == before)
@@ -295,6 +322,8 @@ int adapter_new(struct loop *loop, const struct adapter_config *config, int tap,
         adapter_free(a);
         return r;
     }
+    if (a->ops->begin)
+        a->ops->begin(a);
     *ret = a;
     return 0;
 }
@@ -309,7 +338,7 @@ void adapter_free(struct adapter *a)
     source_remove(&a->peer_source);
     fd_close(&a->tap);
     fd_close(&a->peer);
-    buf_done(&a->rest);
+    place_done(&a->place);
     buf_done(&a->pending);
     buf_done(&a->held);
     free(a->name);

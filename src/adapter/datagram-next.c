@@ -56,5 +56,8 @@ static void datagram_next_send(struct adapter *a, struct iovec *iov, unsigned co
     }
 }
 
-const struct adapter_ops datagram_next_ops = {datagram_next_receive, datagram_next_send,
-                                              datagram_drain};
+const struct adapter_ops datagram_next_ops = {
+    .receive = datagram_next_receive,
+    .send = datagram_next_send,
+    .drain = datagram_drain,
+};

@@ -11,10 +11,7 @@
 
 #include "adapter/adapter-private.h"
 
-enum {
-    RECEIVE_FRAMES = 128, /* a turn, so that other ports have theirs */
-    DRAIN_FRAMES = 64,
-};
+enum { RECEIVE_FRAMES = 128 }; /* a turn, so that other ports have theirs */
 
 size_t datagram_slot(const struct adapter *a)
 {
@@ -66,31 +63,12 @@ bool datagram_stopped(struct adapter *a, int error, const struct iovec *iov, uns
     }
 }
 
-/* The frames in data, as many as iov has room for. */
-static unsigned frames_list(const struct buf *data, size_t *at, struct iovec *iov, unsigned room)
-{
-    unsigned count = 0;
-
-    for (; count < room && *at < data->size; count++) {
-        uint8_t *frame = (uint8_t *)data->data + *at;
-
-        iov[2 * count] = (struct iovec){frame, BATCH_PREFIX + frame_get32(frame)};
-        iov[2 * count + 1] = (struct iovec){0};
-        *at += iov[2 * count].iov_len;
-    }
-    return count;
-}
-
 void datagram_drain(struct adapter *a)
 {
-    OWN(buf) struct buf held = a->pending;
-    struct iovec iov[2 * DRAIN_FRAMES];
-    unsigned count, frames = 0;
+    size_t before = a->pending.size;
+    unsigned frames = adapter_resend(a);
 
-    a->pending = BUF_NULL;
-    for (size_t at = 0; (count = frames_list(&held, &at, iov, DRAIN_FRAMES)) > 0; frames += count)
-        adapter_send(a, iov, count);
-    if (a->pending.size == held.size) {
+    if (a->pending.size == before) {
         a->counters.out_dropped += frames;
         buf_done(&a->pending);
     }
@@ -109,4 +87,8 @@ static void datagram_send(struct adapter *a, struct iovec *iov, unsigned count)
     }
 }
 
-const struct adapter_ops datagram_ops = {datagram_receive, datagram_send, datagram_drain};
+const struct adapter_ops datagram_ops = {
+    .receive = datagram_receive,
+    .send = datagram_send,
+    .drain = datagram_drain,
+};

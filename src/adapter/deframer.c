@@ -7,19 +7,23 @@
 #include "adapter/batch.h"
 #include "adapter/frame.h"
 
+size_t deframer_next(const uint8_t *data, size_t size)
+{
+    return size < BATCH_PREFIX ? 0 : BATCH_PREFIX + (size_t)frame_get32(data);
+}
+
 ssize_t deframer_run(uint8_t *data, size_t size, deframer_fn *call, void *context)
 {
-    size_t at = 0;
+    size_t at = 0, next;
 
-    while (size - at >= BATCH_PREFIX) {
-        uint32_t length = frame_get32(data + at);
-
-        if (length > FRAME_MAX)
+    while ((next = deframer_next(data + at, size - at)) > 0) {
+        if (next > BATCH_PREFIX + FRAME_MAX)
             return -EBADMSG;
-        if (length > size - at - BATCH_PREFIX)
+        if (next > size - at)
             break;
-        call(context, data + at + BATCH_PREFIX, length);
-        at += BATCH_PREFIX + length;
+        if (call)
+            call(context, data + at + BATCH_PREFIX, next - BATCH_PREFIX);
+        at += next;
     }
     return (ssize_t)at;
 }

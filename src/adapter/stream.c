@@ -1,48 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stream kind: many frames a system call in both directions. A write may end inside a frame;
- * the remainder is then the first thing that is written next.
+ * The stream kind: many frames a system call in both directions, and never a part of one, as this
+ * process may be killed at any instant. journal.h tells how that is done for what is received. What
+ * is sent goes in pieces that the socket takes as one buffer, hence whole or not at all.
  */
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "adapter/adapter-private.h"
 #include "adapter/deframer.h"
 #include "base/log.h"
 
+enum {
+    PIECE = 32 * 1024,   /* unix_stream_sendmsg() in net/unix/af_unix.c: UNIX_SKB_FRAGS_SZ */
+    OVERHEAD = 8 * 1024, /* of the buffers that the largest frame needs */
+};
+
+static void stream_begin(struct adapter *a)
+{
+    socklen_t size = sizeof(int);
+    int bytes = 0;
+
+    getsockopt(a->peer, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+    a->send_buffer = (size_t)bytes;
+    place_init(&a->place, a->peer);
+}
+
 static void frame_arrived(void *context, uint8_t *frame, size_t size)
 {
     adapter_input(context, frame, size);
 }
 
-static void rest_keep(struct adapter *a, const uint8_t *data, size_t size)
-{
-    if (a->rest.size > 0 || size == 0)
-        buf_done(&a->rest);
-    if (size > 0)
-        buf_append(&a->rest, data, size);
-}
-
 static void stream_receive(struct adapter *a, uint8_t *room, size_t size)
 {
-    size_t have = a->rest.size;
-    ssize_t got = recv(a->peer, room + have, size - have, MSG_DONTWAIT), used;
+    ssize_t got = place_read(&a->place, a->peer);
 
+    (void)size;
     if (got <= 0) {
-        a->over = got == 0 || (errno != EAGAIN && errno != EINTR);
-        return;
-    }
-    if (have > 0)
-        memcpy(room, a->rest.data, have);
-    have += (size_t)got;
-    used = deframer_run(room, have, frame_arrived, a);
-    if (used < 0) {
+        a->over = got == 0 || (got != -EAGAIN && got != -EINTR);
+    } else if (deframer_run(room, (size_t)got, frame_arrived, a) < 0) {
         log_warn(a->name, "the peer sends lengths that no frame has: port ended");
         a->counters.in_dropped++;
         a->over = true;
-        return;
     }
-    rest_keep(a, room + used, have - (size_t)used);
 }
 
 /* Returns the bytes that were taken: 0 when there is no room now. Negative errno when the peer
@@ -57,30 +59,97 @@ static ssize_t stream_write(struct adapter *a, struct iovec *iov, size_t count)
     return sent;
 }
 
-static void stream_send(struct adapter *a, struct iovec *iov, unsigned count)
+static size_t frame_size(const struct iovec *iov)
 {
-    ssize_t sent = stream_write(a, iov, (size_t)2 * count);
+    return iov[0].iov_len + iov[1].iov_len;
+}
 
-    if (sent < 0) {
-        a->counters.out_dropped += count;
-        return;
+/* How many of the frames make one piece: a frame that is larger is one by itself. */
+static unsigned piece_find(const struct iovec *iov, unsigned count, size_t *ret_size)
+{
+    size_t size = frame_size(iov);
+    unsigned frames = 1;
+
+    for (; frames < count; frames++) {
+        size_t next = frame_size(iov + (size_t)2 * frames);
+
+        if (size + next > PIECE)
+            break;
+        size += next;
     }
-    for (unsigned i = 0; i < 2 * count && sent > 0; i++) {
-        size_t taken = (size_t)sent < iov[i].iov_len ? (size_t)sent : iov[i].iov_len;
+    *ret_size = size;
+    return frames;
+}
 
-        sent -= (ssize_t)taken;
+/* A large frame takes several buffers: is there room for all? An empty socket has to do. */
+static bool piece_fits(const struct adapter *a, size_t size)
+{
+    int queued = 0;
+
+    if (size <= PIECE || ioctl(a->peer, SIOCOUTQ, &queued) < 0 || queued == 0)
+        return true;
+    return (size_t)queued + size + OVERHEAD <= a->send_buffer;
+}
+
+/* The kernel had no memory for the second buffer of a frame, or the like: the rest of that frame
+ * has to be the next. */
+static void piece_torn(struct adapter *a, struct iovec *iov, size_t sent)
+{
+    while (sent >= frame_size(iov)) {
+        sent -= frame_size(iov);
+        iov[0].iov_len = iov[1].iov_len = 0;
+        iov += 2;
+    }
+    for (int i = 0; i < 2 && sent > 0; i++) {
+        size_t taken = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+
+        sent -= taken;
         iov[i].iov_base = (char *)iov[i].iov_base + taken;
         iov[i].iov_len -= taken;
+        a->torn = frame_size(iov);
     }
-    adapter_keep(a, iov, count);
+}
+
+static void stream_send(struct adapter *a, struct iovec *iov, unsigned count)
+{
+    while (count > 0) {
+        size_t size;
+        unsigned frames = piece_find(iov, count, &size);
+        ssize_t sent = piece_fits(a, size) ? stream_write(a, iov, (size_t)2 * frames) : 0;
+
+        if (sent < 0) {
+            a->counters.out_dropped += count;
+            return;
+        }
+        if ((size_t)sent < size) {
+            piece_torn(a, iov, (size_t)sent);
+            adapter_keep(a, iov, count);
+            return;
+        }
+        iov += (size_t)2 * frames;
+        count -= frames;
+    }
 }
 
 static void stream_drain(struct adapter *a)
 {
-    struct iovec iov = {a->pending.data, a->pending.size};
-    ssize_t sent = stream_write(a, &iov, 1);
+    struct iovec iov = {a->pending.data, a->torn};
+    ssize_t sent = a->torn > 0 ? stream_write(a, &iov, 1) : 0;
 
-    buf_consume(&a->pending, sent < 0 ? a->pending.size : (size_t)sent);
+    if (sent < 0) {
+        buf_done(&a->pending);
+        a->torn = 0;
+        return;
+    }
+    buf_consume(&a->pending, (size_t)sent);
+    a->torn -= (size_t)sent;
+    if (a->torn == 0)
+        adapter_resend(a);
 }
 
-const struct adapter_ops stream_ops = {stream_receive, stream_send, stream_drain};
+const struct adapter_ops stream_ops = {
+    .receive = stream_receive,
+    .send = stream_send,
+    .drain = stream_drain,
+    .begin = stream_begin,
+};

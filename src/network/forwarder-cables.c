@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "adapter/clients.h"
+#include "adapter/journal.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "network/forwarder-private.h"
@@ -105,6 +106,19 @@ static void cable_met(void *context, const uint8_t mac[6])
     cable_ask(cable);
 }
 
+/* What a predecessor has left must be read before anything is moved. */
+static void journal_take(struct forwarder *forwarder, int *fd)
+{
+    int r;
+
+    if (forwarder->journal >= 0)
+        return;
+    forwarder->journal = take_fd(fd);
+    r = journal_open(fcntl(forwarder->journal, F_DUPFD_CLOEXEC, 0));
+    if (r < 0)
+        log_error(forwarder->name, "cannot use the journal: %s", strerror(-r));
+}
+
 static enum adapter_kind kind_of(const char *backend)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -160,7 +174,7 @@ static void cable_add(struct forwarder *forwarder, const json_t *reply, int *fds
     cable->port = alloc_text(json_string_value(json_object_get(reply, "port")));
     cable->address = address ? alloc_text(address) : NULL;
     cable->fds[0] = take_fd(&fds[0]);
-    cable->fds[1] = fd_count > 1 ? take_fd(&fds[1]) : -1;
+    cable->fds[1] = address || fd_count < 2 ? -1 : take_fd(&fds[1]);
     list_append(&forwarder->cables, &cable->link);
     if (!peer_allowed(cable))
         r = -EPERM;
@@ -182,8 +196,11 @@ static void cable_handed(void *context, json_t *reply, int *fds, size_t fd_count
     (void)more;
     if (error)
         return; /* asked again of the next holder */
-    if (fd_count > 0)
+    if (fd_count > 0) {
+        if (json_is_true(json_object_get(reply, "journal")))
+            journal_take(forwarder, &fds[fd_count - 1]);
         cable_add(forwarder, reply, fds, fd_count);
+    }
     conn_call(forwarder->cabling, "io.vmlan.Holder.NextCable", NULL, NULL, 0, false, cable_handed,
               forwarder);
 }
@@ -226,11 +243,16 @@ static void client_asked(void *context, const char *address)
 static void cable_keep(const struct cable *cable)
 {
     json_t *parameters = json_pack("{ss}", "port", cable->port);
+    int fds[] = {cable->fds[0], cable->fds[1], cable->forwarder->journal};
+    size_t count = ARRAY_SIZE(fds);
 
-    if (cable->address)
+    if (cable->address) {
         json_object_set_new(parameters, "address", json_string(cable->address));
-    conn_call(cable->forwarder->holder, "io.vmlan.Holder.CableKept", parameters, cable->fds,
-              cable->address ? 1 : 2, false, NULL, NULL);
+        fds[1] = cable->forwarder->journal;
+        count--;
+    }
+    conn_call(cable->forwarder->holder, "io.vmlan.Holder.CableKept", parameters, fds,
+              cable->forwarder->journal < 0 ? count - 1 : count, false, NULL, NULL);
 }
 
 static void clients_start(struct forwarder *forwarder)
@@ -283,4 +305,5 @@ void forwarder_cables_done(struct forwarder *forwarder)
     while ((cable = list_first(&forwarder->cables, struct cable, link)))
         cable_free(cable);
     clients_free(forwarder->clients);
+    fd_close(&forwarder->journal);
 }

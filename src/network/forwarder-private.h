@@ -22,6 +22,7 @@ struct forwarder {
     struct conn *cabling;       /* to it too: hands over cables; NULL: not now */
     struct list cables;         /* struct cable, forwarder-cables.c */
     struct clients *clients;    /* of datagram.sock; NULL: not yet */
+    int journal;                /* owned copy, for the next holder; -1: no cable came yet */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     struct uplink *uplink; /* NULL until the holder gave what it needs, */

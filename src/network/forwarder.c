@@ -236,7 +236,8 @@ static int forwarder_init(struct forwarder *forwarder, const char *name, struct 
 {
     int r;
 
-    *forwarder = (struct forwarder){.ns = NS_NULL, .listeners = LISTENERS_NULL, .listener = -1};
+    *forwarder = (struct forwarder){
+        .ns = NS_NULL, .listeners = LISTENERS_NULL, .listener = -1, .journal = -1};
     list_init(&forwarder->cables);
     list_init(&forwarder->peers);
     r = spec_check_name(name, error);

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "adapter/journal.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "network/holder-private.h"
@@ -25,19 +26,34 @@ static struct port *port_named(struct holder *holder, const char *id)
     return NULL;
 }
 
+/* Of a new network, or of one whose forwarder died with the last holder. */
+static bool journal_there(struct holder *holder)
+{
+    if (holder->journal < 0)
+        holder->journal = journal_make();
+    if (holder->journal < 0)
+        log_error(holder->spec.name, "no memory for the forwarder: %s", strerror(-holder->journal));
+    return holder->journal >= 0;
+}
+
 static void cable_hand(struct holder *holder, struct port *port)
 {
+    int fds[3] = {port->tap, port->peer};
     size_t count = port->address ? 1 : 2;
-    json_t *reply =
-        json_pack("{ss ss sb sb si sb sb so}", "port", port->id, "backend",
-                  port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
-                  port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
-                  !port_mac_known(port), "lenient", port->learns, "fds", holder_indexes(0, count));
+    bool journal = journal_there(holder);
+    json_t *reply;
 
+    if (journal)
+        fds[count++] = holder->journal;
+    reply = json_pack("{ss ss sb sb si sb sb sb so}", "port", port->id, "backend",
+                      port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
+                      port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
+                      !port_mac_known(port), "lenient", port->learns, "journal", journal, "fds",
+                      holder_indexes(0, count));
     if (port->address)
         json_object_set_new(reply, "address", json_string(port->address));
     port->handed = true;
-    call_reply(take_ptr(holder->cabling), reply, (int[]){port->tap, port->peer}, count);
+    call_reply(take_ptr(holder->cabling), reply, fds, count);
 }
 
 void holder_hand_cables(struct holder *holder)
@@ -75,6 +91,7 @@ void holder_call_next_cable(struct call *call)
     if (holder->cabling)
         call_drop(holder->cabling);
     holder->cabling = call;
+    holder->served = true;
     call_on_gone(call, cabling_gone, holder);
     holder_hand_cables(holder);
 }
@@ -115,9 +132,11 @@ void holder_call_cable_kept(struct call *call)
     const char *address = json_string_value(json_object_get(parameters, "address"));
     struct port *port = port_named(holder, id);
 
+    if (holder->journal < 0)
+        holder->journal = call_take_fd(call, address ? 1 : 2);
     if (port && port_has_cable(port) && port->tap < 0) {
         port->tap = call_take_fd(call, 0);
-        port->peer = call_take_fd(call, 1);
+        port->peer = address ? -1 : call_take_fd(call, 1);
         port->address = address ? alloc_text(address) : NULL;
         port->handed = true;
     }

@@ -263,7 +263,7 @@ const struct method holder_methods[] = {
     {.name = "NextCable", .handle = holder_call_next_cable},
     {.name = "CableMet", .handle = holder_call_cable_met},
     {.name = "CableEnded", .handle = holder_call_cable_ended},
-    {.name = "CableKept", .handle = holder_call_cable_kept, .fds_min = 1, .fds_max = 2},
+    {.name = "CableKept", .handle = holder_call_cable_kept, .fds_min = 1, .fds_max = 3},
     {.name = "DatagramClient", .handle = holder_call_datagram_client},
     {.name = "ForwardAdd", .handle = holder_call_forward_add},
     {.name = "ForwardRemove", .handle = holder_call_forward_remove},

@@ -40,8 +40,10 @@ struct holder {
     struct list monitors;        /* calls that are told what happens; holder-events.c */
 
     bool route6;            /* the host has a way out over IPv6 */
+    bool served;            /* there was a forwarder since one was asked for */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
     struct call *cabling;   /* the forwarder\'s NextCable that waits; NULL: none */
+    int journal;            /* of all forwarders: adapter/journal.h; owned; -1: not needed yet */
     struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
     struct timer wanted;    /* until then an old forwarder may come back */
     int monitor;            /* owned; tells of links */

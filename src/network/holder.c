@@ -309,7 +309,8 @@ void holder_want_forwarder(struct holder *holder)
     if (!holder->started || holder->ended || holder->forwarder || !holder->wanting ||
         timer_is_set(&holder->wanted))
         return;
-    call_reply(take_ptr(holder->wanting), NULL, NULL, 0);
+    call_reply(take_ptr(holder->wanting), json_pack("{sb}", "served", holder->served), NULL, 0);
+    holder->served = false;
 }
 
 static void forwarder_missed(struct timer *timer)
@@ -469,7 +470,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     char runtime[PATHS_MAX];
     int r;
 
-    *holder = (struct holder){.listener = LISTEN_FD, .monitor = -1, .listeners = LISTENERS_NULL};
+    *holder = (struct holder){
+        .listener = LISTEN_FD, .monitor = -1, .journal = -1, .listeners = LISTENERS_NULL};
     list_init(&holder->peers);
     list_init(&holder->ports);
     list_init(&holder->seats);
@@ -534,6 +536,7 @@ static void holder_done(struct holder *holder)
     source_remove(&holder->listening);
     presence_done(&holder->presence);
     fd_close(&holder->monitor);
+    fd_close(&holder->journal);
     fd_close(&holder->listener);
     timer_done(&holder->linger);
     timer_done(&holder->patience);

@@ -10,7 +10,7 @@
 
 /* Of io.vmlan.Holder. The version grows with it; the oldest only when a holder can no longer be
  * asked by brokers of before: they then refuse to. */
-enum { HOLDER_VERSION = 2, HOLDER_OLDEST = 0 };
+enum { HOLDER_VERSION = 3, HOLDER_OLDEST = 0 };
 
 /* The role "holder": argv is [name of the network]. Its listening socket is fd 3. */
 int holder_main(int argc, char **argv);

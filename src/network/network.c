@@ -20,8 +20,8 @@
 enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
 
 /* How long a forwarder gets to say it is there before another is started: doubled each time, until
- * one has lived for a while. */
-enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000, FORWARDER_LIVED_MS = 10 * 1000 };
+ * one was. */
+enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000 };
 
 struct network {
     struct list link;
@@ -34,7 +34,6 @@ struct network {
     struct conn *watch;         /* to it too: waits for it to want a forwarder; NULL: not now */
     struct timer forwarder;     /* asks again, some time after one was started */
     unsigned forwarder_ms;      /* that time */
-    uint64_t forwarder_started; /* clock_ms() */
     char name[SPEC_NAME_MAX + 1];
     struct spec spec;
     bool known;   /* spec is */
@@ -314,12 +313,11 @@ static void forwarder_wanted(void *context, json_t *reply, int *fds, size_t fd_c
     struct network *network = context;
     int r;
 
-    (void)reply, (void)fds, (void)fd_count, (void)more;
+    (void)fds, (void)fd_count, (void)more;
     if (error)
         return; /* the holder is gone: described() asks the next one */
-    if (clock_ms() - network->forwarder_started > FORWARDER_LIVED_MS)
+    if (json_is_true(json_object_get(reply, "served")))
         network->forwarder_ms = FORWARDER_FIRST_MS;
-    network->forwarder_started = clock_ms();
     r = role_start(NULL, "forwarder", network->name, -1, -1);
     if (r < 0)
         log_error(network->name, "cannot start a forwarder: %s", strerror(-r));

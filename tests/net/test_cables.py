@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ports with a socket, as a hypervisor's end sees them: frames on the wire of docs/protocol.md,
+from one guest through adapter, bridge and adapter to another.
+"""
+
+import contextlib
+import random
+import select
+import socket
+import statistics
+import struct
+import threading
+import time
+
+import pytest
+from netlib import kill
+from peer import LIMIT, Peer, ethernet
+
+pytestmark = [pytest.mark.engine, pytest.mark.limit(60)]
+
+EXPERIMENT = 0x88B5  # an EtherType for local experiments (IEEE 802)
+HEAD = 14
+KILLS = 20
+
+
+class Cable:
+    """A guest's socket: a thread sends numbered frames to another guest, and every frame that comes
+    from one is compared with what was sent.
+    """
+
+    def __init__(self, site, backend):
+        with Peer(site.runtime / "broker.sock") as peer:
+            self.port, (fd,) = peer.attach("shared", backend=backend)
+        self.socket = socket.socket(fileno=fd)
+        self.socket.setblocking(False)
+        self.stream = backend == "stream"
+        self.sent, self.last, self.fault = 0, -1, None
+        self.data = b""
+
+    @staticmethod
+    def payload(number):
+        """Size and contents follow from the number."""
+        seed = number * 2654435761 & 0xFFFFFFFF
+        return struct.pack("!I", number) + bytes([seed >> 24]) * (42 + seed % 1450)
+
+    def run(self, other, stop):
+        try:
+            while not stop.is_set():
+                self.send(other)
+                while self.receive():
+                    pass
+                select.select([self.socket], [], [], 0.002)
+        except (AssertionError, OSError) as error:
+            self.fault = error
+
+    def send(self, other):
+        """A burst; what finds no room is lost, but never a part of a frame."""
+        burst = []
+        for _ in range(20):
+            frame = ethernet(other.port["mac"], self.port["mac"], EXPERIMENT,
+                             self.payload(self.sent))
+            burst.append(struct.pack("!I", len(frame)) + frame if self.stream else frame)
+            self.sent += 1
+        for data in [b"".join(burst)] if self.stream else burst:
+            while data and select.select([], [self.socket], [], LIMIT if self.stream else 0)[1]:
+                with contextlib.suppress(BlockingIOError):
+                    data = data[self.socket.send(data):]
+
+    def receive(self):
+        try:
+            data = self.socket.recv(1 << 20)
+        except BlockingIOError:
+            return False
+        assert data, "the port's end"
+        if not self.stream:
+            self.check(data)
+            return True
+        self.data += data
+        at = 0
+        while len(self.data) - at >= 4:
+            size, = struct.unpack_from("!I", self.data, at)
+            assert HEAD <= size <= 1522, f"a frame of {size} bytes"
+            if len(self.data) - at - 4 < size:
+                break
+            self.check(self.data[at + 4:at + 4 + size])
+            at += 4 + size
+        self.data = self.data[at:]
+        return True
+
+    def check(self, frame):
+        if frame[12:14] != struct.pack("!H", EXPERIMENT):
+            return  # the network's own
+        number, = struct.unpack_from("!I", frame, HEAD)
+        assert number > self.last, f"frame {number} after {self.last}"
+        assert frame[HEAD:] == self.payload(number), f"frame {number} is torn"
+        self.last = number
+
+    def wait_more(self):
+        """Until another frame has arrived."""
+        last, deadline = self.last, time.monotonic() + LIMIT
+        while self.last <= last:
+            assert not self.fault, self.fault
+            assert time.monotonic() < deadline, "nothing arrives any more"
+            time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def talking(site, backends):
+    """Two guests that send to each other all the time."""
+    one, other = (Cable(site, backend) for backend in backends)
+    stop = threading.Event()
+    threads = [threading.Thread(target=one.run, args=(other, stop)),
+               threading.Thread(target=other.run, args=(one, stop))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield one, other
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for cable in (one, other):
+            cable.socket.close()
+            assert not cable.fault, cable.fault
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("backends", [("stream", "stream"), ("stream", "datagram")])
+def test_forwarder_killed_again_and_again(site, backends):
+    """No frame is torn, and both guests go on within a second."""
+    times = []
+    site.vmlan("up", "shared")
+    with talking(site, backends) as cables:
+        for _ in range(KILLS):
+            for cable in cables:
+                cable.wait_more()
+            time.sleep(random.random() / 20)
+            kill(site, "vmlan-forward")
+            start = time.monotonic()
+            for cable in cables:
+                cable.wait_more()  # what had arrived before is read by now
+                cable.wait_more()
+            times.append(time.monotonic() - start)
+    assert statistics.median(times) < 1, times
