@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/backend.h"
 
 void arguments_done(struct arguments *arguments)
 {
@@ -199,6 +200,25 @@ static void crosvm_arguments(struct arguments *arguments, char *const *command,
     }
 }
 
+/* offloading is one switch for what are two of ours: check_nic() sees that they agree. */
+static void krunkit_arguments(struct arguments *arguments, char *const *command,
+                              const struct nics *nics)
+{
+    char fd[256];
+
+    for (size_t i = 0; command[i]; i++)
+        arguments_add_text(arguments, alloc_text(command[i]));
+    for (int i = 0; i < nics->count; i++) {
+        const struct nic *nic = &nics->items[i];
+        bool stream = strcmp(backend_protocol(nic->backend), "stream") == 0;
+
+        arguments_add(arguments, "--device");
+        arguments_add(arguments, "virtio-net,type=%s,fd=%s,mac=%s%s",
+                      stream ? "unixstream" : "unixgram", nic_fds_text(nic, "fds", fd, sizeof(fd)),
+                      nic_text(nic, "mac"), nic_switched_on(nic->tso) ? ",offloading=on" : "");
+    }
+}
+
 /* --- placeholders --- */
 
 struct placeholder {
@@ -310,19 +330,27 @@ static int placeholders_replace(char *const *command, const struct nics *nics,
 
 /* --- which one it is --- */
 
+#define QEMU_BACKENDS "tap stream datagram datagram_next"
+#define QEMU_VARIABLE "_LIMA_QEMU_VMNET_BACKEND"
+
 static const struct hypervisor {
     const char *pattern; /* of the program's name: fnmatch(3) */
     void (*arguments)(struct arguments *arguments, char *const *command, const struct nics *nics);
     char *(*guest_name)(char *const *command);
-    const char *refusal; /* can't take a descriptor: what to do instead */
+    const char *backends; /* it can be given, the best first */
+    const char *variable; /* of Lima, that says which */
+    bool offloads;        /* on a socket, too */
+    const char *refusal;  /* can't take a descriptor: what to do instead */
 } hypervisors[] = {
-    {"qemu-system-*", qemu_arguments, qemu_guest_name, NULL},
-    {"qemu-kvm", qemu_arguments, qemu_guest_name, NULL},
-    {"kvm", qemu_arguments, qemu_guest_name, NULL},
-    {"cloud-hypervisor", cloud_hypervisor_arguments, NULL, NULL},
-    {"crosvm", crosvm_arguments, NULL, NULL},
-    {"firecracker", NULL, NULL, "firecracker takes a tap by name only"},
-    {"krunvm", NULL, NULL, "libkrun takes a tap by name only"},
+    {"qemu-system-*", qemu_arguments, qemu_guest_name, QEMU_BACKENDS, QEMU_VARIABLE},
+    {"qemu-kvm", qemu_arguments, qemu_guest_name, QEMU_BACKENDS, QEMU_VARIABLE},
+    {"kvm", qemu_arguments, qemu_guest_name, QEMU_BACKENDS, QEMU_VARIABLE},
+    {"krunkit", krunkit_arguments, NULL, "stream datagram datagram_next",
+     "_LIMA_KRUNKIT_VMNET_BACKEND", .offloads = true},
+    {"cloud-hypervisor", cloud_hypervisor_arguments, NULL, "tap"},
+    {"crosvm", crosvm_arguments, NULL, "tap"},
+    {"firecracker", .refusal = "firecracker takes a tap by name only"},
+    {"krunvm", .refusal = "libkrun takes a tap by name only"},
 };
 
 static const struct hypervisor *hypervisor_find(char *const *command)
@@ -336,15 +364,78 @@ static const struct hypervisor *hypervisor_find(char *const *command)
     return NULL;
 }
 
-int hypervisor_check(char *const *command, struct error *error)
+static bool backend_listed(const char *list, const char *backend)
 {
-    const struct hypervisor *hypervisor = hypervisor_find(command);
+    size_t length = strlen(backend);
+    const char *at = list;
 
-    if (!hypervisor || !hypervisor->refusal || has_placeholders(command))
-        return 0;
-    error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s: %s", command[0], hypervisor->refusal);
-    error_hint(error, "run it inside the network with vmlan exec, on a tap it makes there");
-    return -EOPNOTSUPP;
+    while ((at = strstr(at, backend)) && at[length] != ' ' && at[length] != '\0')
+        at += length;
+    return at != NULL;
+}
+
+/* variable: that named the backend; NULL: none did. */
+static int check_nic(const struct hypervisor *hypervisor, const struct nic *nic,
+                     const char *variable, const char *program, struct error *error)
+{
+    const char *backend = backend_protocol(nic->backend);
+    bool offloads = nic_switched_on(nic->tso) || nic_switched_on(nic->checksum_offload);
+
+    if (!backend_listed(hypervisor->backends, backend)) {
+        error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s can't be given the backend %s", program,
+                  nic->backend);
+        error_where(error, "%s%s", variable ? "$" : "", variable ? variable : nic->network);
+        error_hint(error, "it can be given: %s", hypervisor->backends);
+        return -EOPNOTSUPP;
+    }
+    if (nic_switched_on(nic->tso) != nic_switched_on(nic->checksum_offload) &&
+        hypervisor->offloads) {
+        error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s has one switch for all offloads", program);
+        error_where(error, "%s", nic->network);
+        error_hint(error, "use tso=on,checksumOffload=on, or neither");
+        return -EOPNOTSUPP;
+    }
+    if (offloads && strcmp(backend, "tap") != 0 && !hypervisor->offloads) {
+        error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s has no offloads on a socket", program);
+        error_where(error, "%s", nic->network);
+        error_hint(error, "leave tso and checksumOffload out, or use a tap, where it has its own");
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
+/* The backend of a network that names none: the environment's, else the hypervisor's best. */
+static int backend_settle(const struct hypervisor *hypervisor, struct nic *nic, const char *program,
+                          struct error *error)
+{
+    const char *word = NULL, *from = NULL;
+    int r = 0;
+
+    if (!nic->backend)
+        r = backend_from_environment(hypervisor ? hypervisor->variable : NULL, &word, &from, error);
+    if (r < 0)
+        return r;
+    if (word)
+        nic->backend = alloc_text(word);
+    else if (!nic->backend && hypervisor)
+        nic->backend = strndup(hypervisor->backends, strcspn(hypervisor->backends, " "));
+    return hypervisor ? check_nic(hypervisor, nic, from, program, error) : 0;
+}
+
+int hypervisor_settle(char *const *command, struct nics *nics, struct error *error)
+{
+    const struct hypervisor *hypervisor =
+        has_placeholders(command) ? NULL : hypervisor_find(command);
+    int r = 0;
+
+    if (hypervisor && hypervisor->refusal) {
+        error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s: %s", command[0], hypervisor->refusal);
+        error_hint(error, "run it inside the network with vmlan exec, on a tap it makes there");
+        return -EOPNOTSUPP;
+    }
+    for (int i = 0; i < nics->count && r >= 0; i++)
+        r = backend_settle(hypervisor, &nics->items[i], command[0], error);
+    return r;
 }
 
 char *hypervisor_guest_name(char *const *command)

@@ -20,8 +20,9 @@ static inline void own_arguments(struct arguments *arguments)
 void arguments_add(struct arguments *arguments, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Before anything is attached: refuses a hypervisor that can't take a descriptor. */
-int hypervisor_check(char *const *command, struct error *error);
+/* Before anything is attached: sets the backend of networks that have none (from the environment,
+ * or what the hypervisor can do best), and refuses what it can't do. */
+int hypervisor_settle(char *const *command, struct nics *nics, struct error *error);
 
 /* A name for the guest from the command (QEMU's -name), a new text or NULL. */
 char *hypervisor_guest_name(char *const *command);

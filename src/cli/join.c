@@ -36,31 +36,6 @@ struct guest {
     bool leased;
 };
 
-static int nic_take(const struct cli *cli, struct nics *nics, struct error *error)
-{
-    struct nic *nic = &nics->items[0];
-    const struct {
-        const char *option;
-        char **field;
-    } fields[] = {{"name", &nic->name}, {"mac", &nic->mac}, {"ip", &nic->ip}};
-    int r = nics_add(nics, cli->arguments[0], error);
-
-    if (r >= 0 && (nic->backend || nic->queues > 1)) {
-        r = error_set(error, -EINVAL, ERROR_INVALID,
-                      "a command that joins has no backend or queues");
-        error_where(error, "%s", cli->arguments[0]);
-        error_hint(error, "leave them out, or use vmlan run");
-        return r;
-    }
-    nic->backend = alloc_text("namespace");
-    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(fields); i++)
-        if (cli_option(cli, fields[i].option)) {
-            free(*fields[i].field);
-            *fields[i].field = alloc_text(cli_option(cli, fields[i].option));
-        }
-    return r;
-}
-
 /* On a network without DHCP, the address that was asked for is all there is. */
 static void lease_by_hand(struct guest *guest, const struct nic *nic)
 {
@@ -160,7 +135,7 @@ static int join(struct cli *cli)
     struct guest guest = {0};
     OWN(mem) char *identity = alloc_printf("join %s", cli->command[0]);
     struct error error;
-    int r = nic_take(cli, &nics, &error);
+    int r = nics_take_only(cli, &nics, "namespace", &error);
 
     if (r < 0)
         return cli_fail(cli, &error);
@@ -176,9 +151,7 @@ static int join(struct cli *cli)
 }
 
 static const struct verb_option join_options[] = {
-    {"name", 'n', "NAME", "the guest's name on the network"},
-    {"mac", 0, "MAC", "its MAC address"},
-    {"ip", 0, "ADDRESS", "its IPv4 address"},
+    NICS_ONLY_OPTIONS,
     SESSION_STRICT,
     {0},
 };

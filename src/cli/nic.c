@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/backend.h"
 #include "config/instance.h"
 
 /* A derived MAC address that is taken is derived anew this often; then the network chooses one. */
@@ -21,6 +22,8 @@ static void nic_done(struct nic *nic)
     free(nic->mac);
     free(nic->ip);
     free(nic->name);
+    free(nic->tso);
+    free(nic->checksum_offload);
     json_decref(nic->reply);
     client_fds_done(&nic->fds);
 }
@@ -46,24 +49,37 @@ static int take_queues(struct nic *nic, const char *value, struct error *error)
     return 0;
 }
 
+static int check_switch(const char *key, const char *value, struct error *error)
+{
+    if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
+        return 0;
+    error_set(error, -EINVAL, ERROR_INVALID, "%s=%s: not a switch", key, value);
+    error_hint(error, "use on or off");
+    return -EINVAL;
+}
+
 static int take_field(struct nic *nic, const char *key, const char *value, struct error *error)
 {
     const struct {
         const char *key;
         char **field;
-    } fields[] = {
-        {"backend", &nic->backend}, {"mac", &nic->mac}, {"ip", &nic->ip}, {"name", &nic->name}};
+        bool is_switch;
+    } fields[] = {{"backend", &nic->backend}, {"mac", &nic->mac},
+                  {"ip", &nic->ip},           {"name", &nic->name},
+                  {"tso", &nic->tso, true},   {"checksumOffload", &nic->checksum_offload, true}};
 
     if (strcmp(key, "queues") == 0)
         return take_queues(nic, value, error);
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         if (strcmp(key, fields[i].key) == 0) {
+            if (fields[i].is_switch && check_switch(key, value, error) < 0)
+                return -EINVAL;
             free(*fields[i].field);
             *fields[i].field = alloc_text(value);
             return 0;
         }
     error_set(error, -EINVAL, ERROR_INVALID, "unknown field %s", key);
-    error_hint(error, "the fields are backend, mac, ip, name and queues");
+    error_hint(error, "the fields are backend, mac, ip, name, queues, tso and checksumOffload");
     return -EINVAL;
 }
 
@@ -107,6 +123,38 @@ int nics_add(struct nics *nics, const char *text, struct error *error)
     return r;
 }
 
+int nics_take_only(const struct cli *cli, struct nics *nics, const char *backend,
+                   struct error *error)
+{
+    struct nic *nic = &nics->items[0];
+    const struct {
+        const char *option;
+        char **field;
+    } fields[] = {{"name", &nic->name}, {"mac", &nic->mac}, {"ip", &nic->ip}};
+    int r = nics_add(nics, cli->arguments[0], error);
+
+    if (r >= 0 && (nic->backend || nic->queues > 1)) {
+        r = error_set(error, -EINVAL, ERROR_INVALID, "%s has no backend or queues",
+                      cli->verb->name);
+        error_where(error, "%s", cli->arguments[0]);
+        error_hint(error, "leave them out, or use vmlan run");
+    }
+    if (r < 0)
+        return r;
+    nic->backend = alloc_text(backend);
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        if (cli_option(cli, fields[i].option)) {
+            free(*fields[i].field);
+            *fields[i].field = alloc_text(cli_option(cli, fields[i].option));
+        }
+    return 0;
+}
+
+bool nic_switched_on(const char *text)
+{
+    return text && strcmp(text, "on") == 0;
+}
+
 int nics_add_instance(const struct cli *cli, struct nics *nics, const char *path)
 {
     struct instance instance = {0};
@@ -146,20 +194,6 @@ static void mac_derive(const struct nic *nic, const char *identity, int index, i
     mac_text(mac, text);
 }
 
-/* The words people use for backends, QEMU's among them, and the protocol's. */
-static const char *backend_asked(const char *backend)
-{
-    static const char *const words[][2] = {{"tap_next", "tap"},
-                                           {"socket", "stream"},
-                                           {"dgram", "datagram"},
-                                           {"dgram_next", "datagram_next"}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (strcmp(backend, words[i][0]) == 0)
-            return words[i][1];
-    return backend;
-}
-
 static json_t *attach_parameters(const struct cli *cli, const struct nic *nic, const char *mac,
                                  json_t *configuration)
 {
@@ -171,11 +205,18 @@ static json_t *attach_parameters(const struct cli *cli, const struct nic *nic, c
     if (configuration)
         json_object_set(parameters, "configuration", configuration);
     if (nic->backend)
-        json_object_set_new(parameters, "backend", json_string(backend_asked(nic->backend)));
+        json_object_set_new(parameters, "backend", json_string(backend_protocol(nic->backend)));
     if (nic->ip)
         json_object_set_new(parameters, "ip", json_string(nic->ip));
     if (nic->name)
         json_object_set_new(parameters, "name", json_string(nic->name));
+    if (nic->learn_mac)
+        json_object_set_new(parameters, "learnMac", json_true());
+    if (nic->tso)
+        json_object_set_new(parameters, "tso", json_boolean(nic_switched_on(nic->tso)));
+    if (nic->checksum_offload)
+        json_object_set_new(parameters, "checksumOffload",
+                            json_boolean(nic_switched_on(nic->checksum_offload)));
     session_set_strict(cli, parameters);
     return parameters;
 }
@@ -196,7 +237,7 @@ static int nic_attach(const struct cli *cli, struct client *client, struct nic *
         const char *mac = nic->mac;
         int r;
 
-        if (!mac && salt < SALTS) {
+        if (!mac && !nic->learn_mac && salt < SALTS) {
             mac_derive(nic, identity, index, salt, derived);
             mac = derived;
         }

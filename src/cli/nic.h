@@ -15,6 +15,8 @@ enum { NICS_MAX = 16 };
 struct nic {
     char *network;
     char *backend, *mac, *ip, *name; /* as asked for; NULL: not */
+    char *tso, *checksum_offload;    /* on, off; NULL: not asked for */
+    bool learn_mac;                  /* mac is not derived, the first frame tells */
     unsigned queues;
     bool named_by_command; /* name is a guess: attach without it rather than fail */
     json_t *reply;         /* of Attach */
@@ -31,8 +33,19 @@ static inline void own_nics(struct nics *nics)
     nics_done(nics);
 }
 
-/* "NET[,backend=…,mac=…,ip=…,name=…,queues=…]", as -n has it. */
+/* "NET[,backend=…,mac=…,ip=…,name=…,queues=…,tso=…,checksumOffload=…]", as -n has it. */
 int nics_add(struct nics *nics, const char *text, struct error *error);
+/* The one network of a verb that has its own backend: the first argument, and the options below. */
+int nics_take_only(const struct cli *cli, struct nics *nics, const char *backend,
+                   struct error *error);
+/* For the table of such a verb. */
+#define NICS_ONLY_OPTIONS                                     \
+    {"name", 'n', "NAME", "the guest's name on the network"}, \
+        {"mac", 0, "MAC", "its MAC address"},                 \
+    {                                                         \
+        "ip", 0, "ADDRESS", "its IPv4 address"                \
+    }
+bool nic_switched_on(const char *text); /* a switch's text, or NULL */
 /* The vmnet entries of a lima.yaml; prints what is wrong with it. */
 int nics_add_instance(const struct cli *cli, struct nics *nics, const char *path);
 

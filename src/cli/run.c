@@ -67,7 +67,7 @@ static int run(struct cli *cli)
 
     if (nics_take(cli, &nics) != 0)
         return 1;
-    if (hypervisor_check(cli->command, &error) < 0)
+    if (hypervisor_settle(cli->command, &nics, &error) < 0)
         return cli_fail(cli, &error);
     if (nics_attach(cli, &nics, identity, guess) < 0)
         return 1;
@@ -79,7 +79,8 @@ static int run(struct cli *cli)
 
 static const struct verb_option options[] = {
     {"network", 'n', "NET[,…]",
-     "a network, with fields backend=, mac=, ip=, name=, queues=; may be repeated"},
+     "a network, with fields backend=, mac=, ip=, name=, queues=, tso=, checksumOffload=; may be "
+     "repeated"},
     {"instance", 0, "FILE", "the vmnet networks of a Lima instance (lima.yaml)"},
     SESSION_STRICT,
     {0},
@@ -91,13 +92,19 @@ const struct verb verb_run = {
     .summary = "run a VM on networks",
     .text =
         "Attaches a port on each network and becomes CMD, so exit status and signals are CMD's. "
-        "QEMU, cloud-hypervisor and crosvm get the right arguments added. In other commands "
-        "{fd}, {fds}, {vhostfds}, {mac}, {ifname}, {mtu}, {network}, {gateway} and {subnet} are "
-        "replaced (the second network's are {fd1}, …), and the environment has VMLAN_FD, "
-        "VMLAN_FDS, VMLAN_VHOST_FDS, VMLAN_MAC, VMLAN_IFNAME, VMLAN_MTU, VMLAN_NETWORK, "
+        "QEMU, krunkit, cloud-hypervisor and crosvm get the right arguments added. In other "
+        "commands {fd}, {fds}, {vhostfds}, {mac}, {ifname}, {mtu}, {network}, {gateway} and "
+        "{subnet} are replaced (the second network's are {fd1}, …), and the environment has "
+        "VMLAN_FD, VMLAN_FDS, VMLAN_VHOST_FDS, VMLAN_MAC, VMLAN_IFNAME, VMLAN_MTU, VMLAN_NETWORK, "
         "VMLAN_SUBNET, VMLAN_GATEWAY, VMLAN_GATEWAY6, VMLAN_DOMAIN and VMLAN_COUNT (the second "
         "network's end in 1). The same command gets the same MAC address, and so the same IP "
-        "address, each time; name=, or QEMU's -name, makes that independent of the command.",
+        "address, each time; name=, or QEMU's -name, makes that independent of the command.\n\n"
+        "backend= says how the VM is connected: tap, stream, socket, dgram or dgram_next. Without "
+        "it "
+        "the environment's VMLAN_BACKEND counts, or Lima's _LIMA_QEMU_VMNET_BACKEND and "
+        "_LIMA_KRUNKIT_VMNET_BACKEND, and then what the hypervisor can do, a tap first. With a "
+        "socket, tso=on says that the VM takes and sends TCP frames of up to 64 KiB, and "
+        "checksumOffload=on that it may leave checksums to be completed.",
     .options = options,
     .arguments_max = -1,
     .command = true,

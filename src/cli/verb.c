@@ -162,9 +162,15 @@ static const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-/* What stands behind the first "--" is the command, and its options are not ours. */
+/* What stands behind the first "--" is the command, and its options are not ours. Of some verbs it
+ * is also what stands behind the argument: VERB ARGUMENT CMD …. */
 static void command_split(struct cli *cli, int *argc, char **argv)
 {
+    if (cli->verb->command_bare && *argc > 2 && argv[1][0] != '-' && argv[2][0] != '-') {
+        cli->command = argv + 2;
+        *argc = 2;
+        return;
+    }
     for (int i = 0; i < *argc; i++) {
         if (strcmp(argv[i], "--") != 0)
             continue;

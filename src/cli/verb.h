@@ -27,6 +27,7 @@ struct verb {
     const struct verb_option *options; /* may be NULL */
     int arguments_min, arguments_max;  /* before "--"; max -1: any number */
     bool command;                      /* takes "-- CMD …" */
+    bool command_bare;                 /* … behind its only argument also without the "--" */
     int (*run)(struct cli *cli);       /* exit status */
 };
 

@@ -161,18 +161,26 @@ static int parse_ip(const json_t *value, struct port *port, struct error *error)
     return -EINVAL;
 }
 
+static int parse_offload(const json_t *value, const char *field, const struct port *port, bool *ret,
+                         struct error *error)
+{
+    *ret = json_is_true(value);
+    if (!*ret || port_has_cable(port))
+        return 0;
+    refuse(error, field, "only a socket has this switch");
+    error_hint(error, "leave it out: on a %s the guest's kernel and ours agree by themselves",
+               port_backend_name(port->backend));
+    return -EINVAL;
+}
+
 static int parse_tso(const json_t *value, struct port *port, struct error *error)
 {
-    (void)error;
-    port->tso = json_is_true(value);
-    return 0;
+    return parse_offload(value, "tso", port, &port->tso, error);
 }
 
 static int parse_checksum_offload(const json_t *value, struct port *port, struct error *error)
 {
-    (void)error;
-    port->checksum_offload = json_is_true(value);
-    return 0;
+    return parse_offload(value, "checksumOffload", port, &port->checksum_offload, error);
 }
 
 int port_parse(const json_t *parameters, struct port *ret, struct error *error)

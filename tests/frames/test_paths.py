@@ -13,7 +13,7 @@ import struct
 import lib
 import pytest
 from host import BROADCAST, DatagramHost, Host, StreamHost  # first: it skips without scapy
-from peer import LIMIT, Refused, ethernet
+from peer import LIMIT, Peer, Refused, ethernet
 
 pytestmark = [pytest.mark.engine, pytest.mark.limit(60)]
 
@@ -205,6 +205,67 @@ def test_stream_of_another_user(site, run):
     guest.close()
     wait_ports(site)
     assert f"refused a connection of uid {other}" in site.log()
+
+
+# connect-fd
+
+# A guest of two frames: asks who the gateway is (RFC 5227) and prints the answer's source.
+SPEAKER = """
+import socket, struct, sys
+mac = bytes.fromhex(sys.argv[1])
+wire = socket.socket(fileno=3)
+assert wire.family == socket.AF_UNIX and wire.type == socket.SOCK_STREAM
+ask = (bytes(6 * [255]) + mac + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + mac + bytes(10)
+       + socket.inet_aton("192.168.107.1"))
+wire.sendall(struct.pack("!I", len(ask)) + ask)
+read = wire.makefile("rb")
+while (frame := read.read(struct.unpack("!I", read.read(4))[0]))[12:14] != b"\\x08\\x06":
+    pass
+print(frame[6:9].hex(":"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("dashes", [["--"], []])
+@pytest.mark.parametrize("where", ["shared", "path"])
+def test_connect_fd(site, run, where, dashes):
+    mac = new_mac()
+    network = run / "stream.sock" if where == "path" else where
+    child = site.popen("connect-fd", network, *dashes, "python3", "-c", SPEAKER,
+                       mac.replace(":", ""), stdin=-1)
+    assert child.stdout.readline() == "52:55:56\n"
+    port = ports(site)[mac]
+    assert port["backend"] == "stream" and port["pid"] == child.pid
+    child.communicate(timeout=LIMIT)
+    assert child.returncode == 0
+    wait_ports(site)
+
+
+def test_connect_fd_with_wishes(site, run):
+    """Name and address are the guest's whose first frame that will be."""
+    child = site.popen("connect-fd", "shared,tso=on", "--name", "wisher", "--ip", "192.168.107.77",
+                       "--", "cat", stdin=-1)
+    lib.wait_until(lambda: UNKNOWN in ports(site), LIMIT, "the port")
+    assert ports(site)[UNKNOWN]["name"] == "wisher"
+    child.communicate()
+    wait_ports(site)
+
+
+def test_a_reservation_for_the_first_frame(site, run, stack):
+    with Peer(site.runtime / "broker.sock") as peer:
+        port, (fd,) = peer.attach("shared", backend="stream", learnMac=True, name="learnt",
+                                  ip="192.168.107.78")
+    assert port["mac"] == UNKNOWN
+    guest = stack.enter_context(StreamHost(socket.socket(fileno=fd), new_mac()))
+    assert guest.lease("something-else")["address"] == "192.168.107.78"
+    assert ports(site)[guest.mac]["name"] == "learnt"
+
+
+def test_connect_fd_keeps_the_descriptor_of_a_command_that_runs_another(site, run):
+    done = site.vmlan("connect-fd", "shared,mac=52:54:00:cd:00:01", "sh", "-c",
+                      "readlink /proc/self/fd/3; exit 7", check=False)
+    assert done.returncode == 7 and done.stdout.startswith("socket:")
 
 
 # Datagrams

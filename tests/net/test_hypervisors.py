@@ -126,6 +126,58 @@ def test_crosvm(called):
                    "--cpus", "1", "run"]
 
 
+SOCKETS = [("stream", "stream,id=vmlan0,addr.type=fd,addr.str="),
+           ("socket", "socket,id=vmlan0,fd="),
+           ("dgram", "dgram,id=vmlan0,local.type=fd,local.str="),
+           ("dgram_next", "dgram,id=vmlan0,local.type=fd,local.str="),
+           ("tap_next", "tap,id=vmlan0,fd=")]
+
+
+@pytest.mark.parametrize("variable", ["VMLAN_BACKEND", "_LIMA_QEMU_VMNET_BACKEND"])
+@pytest.mark.parametrize("word, netdev", SOCKETS)
+def test_the_backend_of_the_environment(called, site, variable, word, netdev):
+    site.env[variable] = word
+    got, told = called("qemu-system-x86_64")
+    assert got[1].startswith(f"{netdev}{told['fds']}")
+
+
+def test_which_backend_counts(called, site):
+    """The command line, then VMLAN_BACKEND, then Lima's for this hypervisor, then the best."""
+    site.env.update(VMLAN_BACKEND="dgram", _LIMA_QEMU_VMNET_BACKEND="stream",
+                    _LIMA_KRUNKIT_VMNET_BACKEND="nonsense")
+    named_one = ("-n", f"shared,mac={MAC},backend=socket")
+    assert called("qemu-kvm", networks=named_one)[0][1].startswith("socket,")
+    assert called("qemu-kvm")[0][1].startswith("dgram,")
+    site.env["VMLAN_BACKEND"] = ""
+    assert called("qemu-kvm")[0][1].startswith("stream,")
+    del site.env["_LIMA_QEMU_VMNET_BACKEND"]
+    assert called("qemu-kvm")[0][1].startswith("tap,")
+
+
+@pytest.mark.parametrize("program, variable, value, why", [
+    ("kvm", "VMLAN_BACKEND", "fast", 'there is no backend "fast"; use tap, tap_next, stream, '
+     "socket, dgram, dgram_next, datagram or datagram_next, or unset it"),
+    ("krunkit", "_LIMA_KRUNKIT_VMNET_BACKEND", "vde", 'there is no backend "vde"; use tap, '
+     "tap_next, stream, socket, dgram, dgram_next, datagram or datagram_next, or unset it"),
+    ("crosvm", "VMLAN_BACKEND", "socket",
+     "crosvm can't be given the backend socket; it can be given: tap")])
+def test_a_wrong_backend_in_the_environment(site, program, variable, value, why):
+    site.env[variable] = value
+    done = site.vmlan("run", "shared", "--", program, check=False)
+    assert (done.returncode, done.stderr) == (1, f"vmlan run: ${variable}: {why}\n")
+    assert not os.path.exists(site.runtime / "broker.sock")
+
+
+@pytest.mark.parametrize("fields, kind, more", [
+    ("", "unixstream", ""), (",backend=dgram", "unixgram", ""),
+    (",tso=on,checksumOffload=on", "unixstream", ",offloading=on"),
+    (",backend=datagram,tso=off,checksumOffload=off", "unixgram", "")])
+def test_krunkit(called, fields, kind, more):
+    got, told = called("krunkit", "--cpus", "2", networks=("-n", f"shared,mac={MAC}{fields}"))
+    assert got == ["--cpus", "2", "--device",
+                   f"virtio-net,type={kind},fd={told['fds']},mac={MAC}{more}"]
+
+
 def test_other_programs_get_nothing_added(called):
     assert called("vmm", "{", "a b", "")[0] == ["{", "a b", ""]
 

@@ -58,7 +58,29 @@ MEANING = [
     ("run bad! -- true",
      f'vmlan run: bad!: "bad!" can\'t be the name of a network; {NAMES}'),
     ("run -n shared,foo=1 -- true", "vmlan run: shared,foo=1: unknown field foo; the fields are "
-                                    "backend, mac, ip, name and queues"),
+                                    "backend, mac, ip, name, queues, tso and checksumOffload"),
+    ("run -n shared,tso=yes -- true",
+     "vmlan run: shared,tso=yes: tso=yes: not a switch; use on or off"),
+    ("run -n shared,tso=on -- qemu-kvm", "vmlan run: Attach.tso: only a socket has this switch; "
+     "leave it out: on a tap the guest's kernel and ours agree by themselves"),
+    ("run -n shared,backend=stream,tso=on -- qemu-kvm",
+     "vmlan run: shared: qemu-kvm has no offloads on a socket; leave tso and checksumOffload out, "
+     "or use a tap, where it has its own"),
+    ("run -n shared,backend=stream,tso=on -- krunkit",
+     "vmlan run: shared: krunkit has one switch for all offloads; use tso=on,checksumOffload=on, "
+     "or neither"),
+    ("run -n shared,backend=stream -- crosvm run",
+     "vmlan run: shared: crosvm can't be given the backend stream; it can be given: tap"),
+    ("run -n shared,backend=tap -- krunkit",
+     "vmlan run: shared: krunkit can't be given the backend tap; it can be given: stream datagram "
+     "datagram_next"),
+    ("connect-fd shared,queues=2 true", "vmlan connect-fd: shared,queues=2: connect-fd has no "
+     "backend or queues; leave them out, or use vmlan run"),
+    ("connect-fd --name x ./x.sock -- true",
+     "vmlan connect-fd: --name is for a network, not for a path; leave it out, or name the network"),
+    ("connect-fd /nonexistent/x.sock -- true",
+     "vmlan connect-fd: cannot connect to /nonexistent/x.sock: No such file or directory; a "
+     "network that runs listens at stream.sock in its directory: vmlan up NET"),
     ("run -n shared,mac -- true",
      'vmlan run: shared,mac: "mac" is not of the form field=value'),
     ("run -n shared,mac= -- true",
@@ -68,10 +90,10 @@ MEANING = [
     ("run -n shared,queues=2x -- true", f"vmlan run: shared,queues=2x: queues=2x: {QUEUES}"),
     ("run --instance /nonexistent -- true",
      "vmlan run: /nonexistent: can't be read: No such file or directory; check the path"),
-    ("join shared,queues=2 -- true", "vmlan join: shared,queues=2: a command that joins has no "
+    ("join shared,queues=2 -- true", "vmlan join: shared,queues=2: join has no "
                                      "backend or queues; leave them out, or use vmlan run"),
     ("join shared,backend=tap -- true",
-     "vmlan join: shared,backend=tap: a command that joins has no backend or queues; leave them "
+     "vmlan join: shared,backend=tap: join has no backend or queues; leave them "
      "out, or use vmlan run"),
     ("down shared", "vmlan down: network shared is not running"),
     ("leases --timeout x --wait y shared",

@@ -79,7 +79,8 @@ def site(vm_user, vmlan_bin, test_root):
 
 # QEMU
 
-QEMU_RECIPES = ["qemu", "qemu-placeholders", "qemu-stream-path", "qemu-datagram-path"]
+QEMU_RECIPES = ["qemu", "qemu-placeholders", "qemu-stream-path", "qemu-datagram-path",
+                "qemu-connect-fd"]
 QEMU_COMMANDS = {f"{name}-{number}": command for name in QEMU_RECIPES
                  for number, command in enumerate(commands(name), 1)}
 
