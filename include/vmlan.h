@@ -16,7 +16,8 @@
  * thread at a time; different threads may use different objects. See libvmlan(3).
  *
  * Functions that return int return 0 or a negative errno; what went wrong, and the cure, is then in
- * vmlan_error(). Output parameters are written only on success. Strings are UTF-8.
+ * vmlan_error(). Output parameters are written only on success. Strings are UTF-8. Up to 64
+ * requests of an object may wait for their answer (-EBUSY); those with VMLAN_MORE do not count.
  */
 #ifndef VMLAN_H
 #define VMLAN_H
