@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/host-link.h"
 #include "cli/session.h"
 #include "config/networks.h"
 
@@ -13,16 +14,21 @@ static int up(struct cli *cli)
 {
     const char *network = cli->arguments[0];
     OWN(json) json_t *reply = NULL;
+    bool linked = cli_option(cli, "host-link");
+    struct error error;
     json_t *parameters;
 
+    if (linked && host_link_check(&error) < 0)
+        return cli_fail(cli, &error);
     if (session_parameters(cli, network, &parameters) < 0 ||
         session_ask(cli, "Up", parameters, &reply, NULL) < 0)
         return 1;
     session_warn_differs(cli, network, reply);
-    return 0;
+    return linked && host_link_make(cli, network) < 0;
 }
 
 static const struct verb_option up_options[] = {
+    {"host-link", 0, NULL, "give the host an interface on the network; for root"},
     SESSION_STRICT,
     {0},
 };
@@ -31,6 +37,10 @@ const struct verb verb_up = {
     .name = "up",
     .arguments = "NET",
     .summary = "start a network and keep it without ports",
+    .text =
+        "With --host-link, root (or who has CAP_NET_ADMIN) gets an interface of the host on the "
+        "network, with addresses of its own, which it prints; it goes with the network. "
+        "Without root, vmlan exec is the way to the guests.",
     .options = up_options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -122,6 +122,8 @@ static int port_take(struct holder *holder, json_t *parameters, struct port *por
     if (!port_mac_known(port) && !port->learns)
         mac_choose(holder, port->mac);
     r = name_check(holder, port, error);
+    if (r >= 0 && port->backend == PORT_HOST_LINK && !port->ip.s_addr)
+        r = holder_choose_ip(holder, &port->ip, error);
     return r < 0 ? r : ip_check(holder, port, error);
 }
 
@@ -158,15 +160,17 @@ int holder_add_port(struct holder *holder, struct port *port, struct port_fds *r
 static void port_answer(struct call *call, const struct port *port, const struct port_fds *got)
 {
     int fds[2 * PORT_FDS_MAX];
-    char mac[MAC_TEXT_SIZE];
+    char mac[MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
+    json_t *reply = json_pack("{ss ss so so}", "port", port->id, "mac", mac_text(port->mac, mac),
+                              "fds", holder_indexes(0, got->count), "vhostFds",
+                              holder_indexes(got->count, got->vhost_count));
 
     memcpy(fds, got->fds, got->count * sizeof(int));
     memcpy(fds + got->count, got->vhost, got->vhost_count * sizeof(int));
-    call_reply(call,
-               json_pack("{ss ss so so}", "port", port->id, "mac", mac_text(port->mac, mac), "fds",
-                         holder_indexes(0, got->count), "vhostFds",
-                         holder_indexes(got->count, got->vhost_count)),
-               fds, got->count + got->vhost_count);
+    if (port->ip.s_addr)
+        json_object_set_new(reply, "ip",
+                            json_string(inet_ntop(AF_INET, &port->ip, ip, sizeof(ip))));
+    call_reply(call, reply, fds, got->count + got->vhost_count);
 }
 
 static void port_add(struct call *call, bool patient);

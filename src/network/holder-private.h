@@ -90,6 +90,8 @@ void holder_consider(struct holder *holder);
 /* Writes or removes what dnsmasq is to know of a port. */
 int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
 void holder_unreserve(struct holder *holder, const struct port *port);
+/* holder-links.c: an address that no guest has. */
+int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error);
 /* holder-ports.c */
 void holder_call_add_port(struct call *call);
 /* Makes the link of a port whose other fields are set, and adds it to the list, which then owns

@@ -15,8 +15,12 @@
 #include "config/spec.h"
 
 static const char *const backend_names[] = {
-    [PORT_TAP] = "tap",           [PORT_NAMESPACE] = "namespace",         [PORT_STREAM] = "stream",
-    [PORT_DATAGRAM] = "datagram", [PORT_DATAGRAM_NEXT] = "datagram_next",
+    [PORT_TAP] = "tap",
+    [PORT_NAMESPACE] = "namespace",
+    [PORT_HOST_LINK] = "host_link",
+    [PORT_STREAM] = "stream",
+    [PORT_DATAGRAM] = "datagram",
+    [PORT_DATAGRAM_NEXT] = "datagram_next",
 };
 
 /* A sender's buffer holds about two batches of an adapter; more did not make it faster. */
@@ -300,6 +304,22 @@ static int tap_port_open(struct port *port, const struct port_segment *segment,
     return 0;
 }
 
+/* Whoever asked for it made it, as only the host may. */
+static int host_link_open(struct port *port, const struct port_segment *segment,
+                          struct port_fds *fds, struct error *error)
+{
+    struct rtnl_link renamed = {.name = port->id};
+    int ifindex = (int)if_nametoindex(PORT_HOST_LINK_NAME);
+
+    (void)fds;
+    if (ifindex)
+        return rtnl_set_link(segment->rtnl, ifindex, &renamed, error);
+    error_set(error, -ENODEV, ERROR_INVALID,
+              "there is no link " PORT_HOST_LINK_NAME " in the network's namespace");
+    error_hint(error, "vmlan up NET --host-link, as root, makes it and asks for this port");
+    return -ENODEV;
+}
+
 static int buffer_set(int fd)
 {
     int size = SOCKET_BUFFER;
@@ -333,8 +353,9 @@ typedef int port_open_fn(struct port *port, const struct port_segment *segment,
                          struct port_fds *fds, struct error *error);
 
 static port_open_fn *const open_calls[] = {
-    [PORT_TAP] = tap_port_open,   [PORT_NAMESPACE] = namespace_open, [PORT_STREAM] = cable_open,
-    [PORT_DATAGRAM] = cable_open, [PORT_DATAGRAM_NEXT] = cable_open,
+    [PORT_TAP] = tap_port_open,        [PORT_NAMESPACE] = namespace_open,
+    [PORT_HOST_LINK] = host_link_open, [PORT_STREAM] = cable_open,
+    [PORT_DATAGRAM] = cable_open,      [PORT_DATAGRAM_NEXT] = cable_open,
 };
 
 /* A bridge has room for BR_MAX_PORTS: net/bridge/br_private.h. */
@@ -380,7 +401,8 @@ int port_open(struct port *port, const struct port_segment *segment, struct port
     link.queue = port_has_cable(port) ? CABLE_QUEUE : 0;
     r = rtnl_set_link(segment->rtnl, port->ifindex, &link, error);
     if (r < 0) {
-        if (port->backend == PORT_NAMESPACE) /* a tap goes with its fds */
+        if (port->backend == PORT_NAMESPACE ||
+            port->backend == PORT_HOST_LINK) /* others have fds */
             rtnl_delete_link(segment->rtnl, port->ifindex, NULL);
         return explain_full(r, error);
     }
@@ -400,7 +422,10 @@ void port_cut(const struct port *port, const struct port_segment *segment)
     struct rtnl_link down = {.master = -1, .up = -1, .alias = ""};
     struct error error;
     char text[ERROR_TEXT_SIZE];
+    int r = port->backend == PORT_HOST_LINK
+                ? rtnl_delete_link(segment->rtnl, port->ifindex, &error)
+                : rtnl_set_link(segment->rtnl, port->ifindex, &down, &error);
 
-    if (rtnl_set_link(segment->rtnl, port->ifindex, &down, &error) < 0)
+    if (r < 0)
         log_warn(port->id, "%s", error_text(&error, text, sizeof(text)));
 }

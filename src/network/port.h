@@ -18,7 +18,14 @@
 #define PORT_NAME_SIZE 16
 #define PORT_FDS_MAX   TAP_QUEUES_MAX
 
-enum port_backend { PORT_TAP, PORT_NAMESPACE, PORT_STREAM, PORT_DATAGRAM, PORT_DATAGRAM_NEXT };
+enum port_backend {
+    PORT_TAP,
+    PORT_NAMESPACE,
+    PORT_HOST_LINK,
+    PORT_STREAM,
+    PORT_DATAGRAM,
+    PORT_DATAGRAM_NEXT
+};
 
 struct port {
     struct list link;
@@ -80,6 +87,9 @@ struct port_segment {
 int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
               struct error *error);
 
+/* The name that the host's own link has in here until it is a port. */
+#define PORT_HOST_LINK_NAME "host0"
+
 /* Writes what is known of a port into its link, after a change. */
 int port_describe(const struct port *port, struct rtnl *rtnl, struct error *error);
 
@@ -87,7 +97,8 @@ int port_describe(const struct port *port, struct rtnl *rtnl, struct error *erro
 struct port *port_from_link(const struct rtnl_link_info *link);
 
 /* Takes the port off the segment and leaves its link to the guest: a tap that is deleted below a
- * running QEMU makes it spin (its read returns EBADFD and poll keeps firing). */
+ * running QEMU makes it spin (its read returns EBADFD and poll keeps firing). The host's own link
+ * is deleted. */
 void port_cut(const struct port *port, const struct port_segment *segment);
 
 json_t *port_to_json(const struct port *port);

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import lib
 import pytest
-from netlib import Seat, Vm, kill, named, ports, role, running, the
+from netlib import Seat, Vm, by_way_of, kill, named, ports, role, running, the
 
 pytestmark = pytest.mark.engine
 
@@ -91,21 +91,6 @@ def killed_at_a_later_attach(name):
         the(site, name)
 
     return lambda site: sweep(site, name, lambda: start(site))
-
-
-@contextlib.contextmanager
-def by_way_of(site, *, before=(), after=()):
-    """What the site's user starts here is started through other programs."""
-    class Wrapped(lib.User):
-        @property
-        def prefix(self):
-            return [*before, *super().prefix, *after]
-
-    user, site.user = site.user, Wrapped(*site.user)
-    try:
-        yield
-    finally:
-        site.user = user
 
 
 @contextlib.contextmanager

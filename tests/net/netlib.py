@@ -4,6 +4,7 @@ the host's seat), Vm a process that holds a port's tap as a hypervisor does. And
 as processes, to be killed. All of them are ended by the site at the latest.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import time
 
-from lib import wait_gone, wait_until
+from lib import User, wait_gone, wait_until
 
 MARK = re.compile(rb"@@(\d+)\n\Z")
 
@@ -173,3 +174,18 @@ def down_all(site):
         site.vmlan("down", network)
     roles = [one.pid for one in site.processes() if one.name.startswith(("vmlan-", "dnsmasq"))]
     assert not wait_gone(roles, 10)
+
+
+@contextlib.contextmanager
+def by_way_of(site, *, before=(), after=()):
+    """What the site's user starts here is started through other programs."""
+    class Wrapped(User):
+        @property
+        def prefix(self):
+            return [*before, *super().prefix, *after]
+
+    user, site.user = site.user, Wrapped(*site.user)
+    try:
+        yield
+    finally:
+        site.user = user

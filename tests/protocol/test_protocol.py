@@ -431,7 +431,7 @@ def test_what_attach_replies(broker, own):
     assert port == {
         "network": "shared", "port": "vm0", "backend": "tap", "mac": "52:54:00:aa:00:01",
         "mtu": 1500, "subnet": "192.168.107.0/24", "gateway": "192.168.107.1",
-        "domain": "shared.internal", "dhcp": True, "fds": [0],
+        "domain": "shared.internal", "dhcp": True, "ip": "192.168.107.77", "fds": [0],
         "vhostFds": list(range(1, len(fds))), "differs": ["mtu"]}
     (network,) = broker.networks()
     assert network["ports"] == [{"port": "vm0", "backend": "tap", "name": "reply",
