@@ -111,7 +111,7 @@ OTHER_RECIPES = ["tap-by-name", "libvirt-wrapper", "libvirt-wrapper-domain", "li
 
 
 @pytest.fixture
-def libvirt(site, tmp_path):
+def libvirt(site):
     """A session daemon; yields the words before a command of virsh. The daemon and its helpers do
     not run for a user without a name."""
     if missing := lib.missing_wrapper():
@@ -123,7 +123,7 @@ def libvirt(site, tmp_path):
         site.write("config/libvirt/qemu.conf", 'stdio_handler = "file"\n')  # no virtlogd
     site.env["XDG_RUNTIME_DIR"] = site.env["XDG_CACHE_HOME"] = str(site.root / "tmp")
     prefix = [*site.user.prefix, *lib.named(site.user, site.root / "home")]
-    with open(tmp_path / "log", "wb") as log:
+    with open(site.root / "libvirtd.log", "wb") as log:
         daemon = subprocess.Popen([*prefix, "libvirtd", "--timeout", "60"], env=site.env,
                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
