@@ -33,7 +33,7 @@ class Installed:
         self.libraries = next(root.rglob("libvmlan.so")).parent
 
     def find(self, name):
-        """The one file of that name."""
+        """The one file whose path ends so."""
         (path,) = self.root.rglob(name)
         return path
 
@@ -93,11 +93,12 @@ def test_symbols(installed):
 
 @needs_compiler
 def test_installed_files(installed):
-    for name in ("vmlan", "vmlan.h", "vmlan.pc", "libvmlan.so.1", "libvmlan.a"):
+    for name in ("bin/vmlan", "include/vmlan.h", "pkgconfig/vmlan.pc", "libvmlan.so.1",
+                 "libvmlan.a"):
         assert installed.find(name)
     if not lib.missing_tool("scdoc"):
-        assert "vmlan_attach" in installed.find("libvmlan.3").read_text()
-        assert installed.find("vmlan.1")
+        assert "vmlan_attach" in installed.find("man3/libvmlan.3").read_text()
+        assert installed.find("man1/vmlan.1")
 
 
 @needs_compiler
