@@ -453,13 +453,23 @@ static void passed_on(void *context, json_t *reply, int *fds, size_t fd_count, b
 {
     struct asked *asked = context;
 
-    (void)fds, (void)fd_count, (void)more;
+    (void)more;
     if (error) {
         answer_error(asked, error);
         return;
     }
-    call_reply(asked->call, json_incref(reply), NULL, 0);
+    call_reply(asked->call, json_incref(reply), fds, fd_count);
     asked_free(asked);
+}
+
+static void call_capture(struct call *call)
+{
+    struct network *network = take_network(call, "Capture", false);
+    json_t *port = given(call_parameters(call), "port");
+
+    if (network)
+        ask(call, network, "Capture", port ? json_pack("{sO}", "port", port) : NULL, false,
+            passed_on);
 }
 
 static void forward_ask(struct call *call, const char *method)
@@ -568,6 +578,7 @@ const struct method broker_methods[] = {
     {.name = "List", .handle = call_list},
     {.name = "Inspect", .handle = call_inspect},
     {.name = "Leases", .handle = call_leases},
+    {.name = "Capture", .handle = call_capture},
     {.name = "Counters", .handle = call_counters},
     {.name = "Monitor", .handle = call_monitor},
     {.name = "Up", .handle = call_up},

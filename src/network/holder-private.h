@@ -122,6 +122,9 @@ void holder_call_cable_met(struct call *call);
 void holder_call_cable_ended(struct call *call);
 void holder_call_cable_kept(struct call *call);
 
+/* holder-capture.c */
+void holder_call_capture(struct call *call);
+
 /* holder-counters.c */
 void holder_call_counters(struct call *call);
 

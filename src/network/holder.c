@@ -60,6 +60,8 @@ void holder_end(struct holder *holder, const char *why)
         unlink(holder->socket);
     list_each(port, &holder->ports, link)
         port_cut(port, &segment);
+    if (segment.rtnl) /* who captures is told by it */
+        rtnl_set_link(segment.rtnl, holder->segment.bridge, &(struct rtnl_link){.up = -1}, NULL);
     dnsmasq_stop(&holder->dnsmasq);
     if (ours)
         paths_remove(holder->directory);

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmlan capture: the frames of a network or of one port, as a file for Wireshark or as lines. */
+#include "cli/capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/own.h"
+#include "cli/pcapng.h"
+#include "cli/session.h"
+#include "cli/sniffer.h"
+#include "cli/summary.h"
+#include "made/version.h"
+
+/* A file gets what has come whenever nothing more is there, or as soon as it is this much. */
+enum { WRITE_BYTES = 256 * 1024 };
+
+/* A link that was seen: its block in the file, its name in a line. */
+struct seen_link {
+    int link;
+    char name[IF_NAMESIZE];
+};
+
+struct capture {
+    struct sniffer sniffer;
+    json_t *reply; /* of Capture */
+    char *filter;  /* libpcap's words */
+    unsigned snaplen;
+    unsigned long left;  /* frames; 0: no limit */
+    unsigned long taken; /* so far */
+    int file;            /* owned; -1: lines on stdout */
+    struct buf out;
+    struct seen_link *links; /* in the order of their blocks */
+    size_t link_count;
+    bool failed; /* to write */
+};
+
+/* --- links --- */
+
+static const char *guest_of(const struct capture *capture, int link)
+{
+    const json_t *ports = json_object_get(capture->reply, "ports"), *port;
+    size_t index;
+
+    json_array_foreach(ports, index, port)
+        if (json_integer_value(json_object_get(port, "link")) == link)
+            return json_string_value(json_object_get(port, "name"));
+    return "";
+}
+
+static size_t link_add(struct capture *capture, int link)
+{
+    size_t at = capture->link_count++;
+    struct pcapng_interface interface = {.description = guest_of(capture, link),
+                                         .filter = capture->filter,
+                                         .snaplen = capture->snaplen};
+    struct seen_link *added;
+
+    capture->links = alloc_resize(capture->links, capture->link_count * sizeof(*capture->links));
+    added = &capture->links[at];
+    added->link = link;
+    sniffer_link_name(&capture->sniffer, link, added->name, sizeof(added->name));
+    interface.name = added->name;
+    if (capture->file >= 0)
+        pcapng_interface(&capture->out, &interface);
+    return at;
+}
+
+static size_t link_find(struct capture *capture, int link)
+{
+    for (size_t i = 0; i < capture->link_count; i++)
+        if (capture->links[i].link == link)
+            return i;
+    return link_add(capture, link);
+}
+
+/* --- output --- */
+
+static void out_write(struct capture *capture)
+{
+    int fd = capture->file >= 0 ? capture->file : STDOUT_FILENO;
+
+    while (capture->out.size > 0 && !capture->failed) {
+        ssize_t put = write(fd, buf_text(&capture->out), capture->out.size);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            capture->failed = true;
+        else
+            buf_consume(&capture->out, (size_t)put);
+    }
+}
+
+static void frame_as_block(struct capture *capture, const struct sniffer_frame *frame)
+{
+    uint32_t size = frame->size < capture->snaplen ? frame->size : capture->snaplen;
+
+    pcapng_packet(
+        &capture->out,
+        &(struct pcapng_packet){.interface = (uint32_t)link_find(capture, frame->link),
+                                .time = frame->time,
+                                .data = frame->data,
+                                .size = size,
+                                .length = frame->length,
+                                .direction = frame->outgoing ? PCAPNG_OUTBOUND : PCAPNG_INBOUND});
+}
+
+static void frame_as_line(struct capture *capture, const struct sniffer_frame *frame)
+{
+    char text[SUMMARY_SIZE], clock[16];
+    struct tm local;
+
+    strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&frame->time.tv_sec, &local));
+    buf_printf(&capture->out, "%s.%06ld %-6s %-3s %s\n", clock, frame->time.tv_nsec / 1000,
+               capture->links[link_find(capture, frame->link)].name, frame->outgoing ? "out" : "in",
+               summary_text(frame->data, frame->size, text));
+}
+
+/* --- the stream --- */
+
+/* What is there; 1: enough, or negative errno. */
+static int frames_take(struct capture *capture)
+{
+    struct sniffer_frame frame;
+    int r;
+
+    while ((r = sniffer_read(&capture->sniffer, &frame)) > 0) {
+        (capture->file >= 0 ? frame_as_block : frame_as_line)(capture, &frame);
+        capture->taken++;
+        if (capture->left && --capture->left == 0)
+            return 1;
+        if (capture->out.size >= WRITE_BYTES)
+            out_write(capture);
+        if (capture->failed)
+            return 1;
+    }
+    return r;
+}
+
+/* Signals to end it, as a descriptor; a reader that goes away is told by write(2). */
+static int signals_open(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* A file's reader that has gone is noticed without a frame (POLLERR of a pipe). */
+static int frames_loop(struct capture *capture)
+{
+    OWN(fd) int signals = signals_open();
+    struct pollfd fds[] = {{.fd = capture->sniffer.packets, .events = POLLIN},
+                           {.fd = capture->sniffer.end},
+                           {.fd = signals, .events = POLLIN},
+                           {.fd = capture->file >= 0 ? capture->file : STDOUT_FILENO}};
+    int r = 0;
+
+    if (signals < 0)
+        return -errno;
+    while (r == 0 && !capture->failed) {
+        r = frames_take(capture);
+        out_write(capture);
+        if (r != 0 || poll(fds, ARRAY_SIZE(fds), -1) < 0 || fds[2].revents)
+            break;
+        capture->failed = fds[3].revents & (POLLERR | POLLHUP);
+    }
+    if (r <= 0 && !capture->failed) {
+        sniffer_settle();
+        frames_take(capture);
+    }
+    return r;
+}
+
+/* The end of what was asked for, whoever ended it, is no failure. */
+static int capture_finish(struct capture *capture, const struct cli *cli, int r)
+{
+    struct timespec now;
+
+    sniffer_count(&capture->sniffer);
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (capture->file >= 0)
+        pcapng_statistics(&capture->out, 0, now, capture->sniffer.seen, capture->sniffer.dropped);
+    out_write(capture);
+    fprintf(stderr,
+            "vmlan capture: %lu frames; %llu more were dropped because they came too fast\n",
+            capture->taken, (unsigned long long)capture->sniffer.dropped);
+    if (r == -ENETDOWN)
+        fprintf(stderr, "vmlan capture: the %s has ended\n",
+                cli_option(cli, "port") ? "port" : "network");
+    return r < 0 && r != -ENETDOWN ? cli_fail_text(cli, "%s", strerror(-r)) : 0;
+}
+
+static int capture_run(struct capture *capture, const struct cli *cli)
+{
+    int link = (int)json_integer_value(json_object_get(capture->reply, "link"));
+
+    if (!link)
+        link = (int)json_integer_value(json_object_get(capture->reply, "bridge"));
+    if (capture->file >= 0)
+        pcapng_section(&capture->out, "vmlan " VMLAN_VERSION);
+    link_add(capture, link);
+    out_write(capture); /* a reader sees that it has begun */
+    if (capture->file < 0 || !isatty(capture->file))
+        fprintf(stderr, "vmlan capture: listening on %s; Ctrl-C ends it\n", capture->links[0].name);
+    return capture_finish(capture, cli, frames_loop(capture));
+}
+
+/* --- what was asked for --- */
+
+static int number_take(const struct cli *cli, const char *name, unsigned long most,
+                       unsigned long *ret)
+{
+    const char *text = cli_option(cli, name);
+    char *end;
+    unsigned long number;
+
+    if (!text)
+        return 0;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno || *end || text[0] < '0' || text[0] > '9' || number < 1 || number > most)
+        return cli_fail_text(cli, "--%s %s: not a number from 1 to %lu", name, text, most);
+    *ret = number;
+    return 0;
+}
+
+static char *filter_words(const struct cli *cli)
+{
+    struct buf words = BUF_NULL;
+
+    for (int i = 1; i < cli->argument_count; i++)
+        buf_printf(&words, "%s%s", i > 1 ? " " : "", cli->arguments[i]);
+    return words.data ? words.data : alloc_text("");
+}
+
+static int file_open(const struct cli *cli, int *ret_fd)
+{
+    const char *path = cli_option(cli, "write");
+    int fd = -1;
+
+    if (path && strcmp(path, "-") == 0 && isatty(STDOUT_FILENO))
+        return cli_fail_text(cli, "a capture is not for a terminal: leave -w out, or write it to a "
+                                  "file or a pipe");
+    if (path && strcmp(path, "-") == 0)
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    else if (path)
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (path && fd < 0)
+        return cli_fail_text(cli, "%s: %s", path, strerror(errno));
+    *ret_fd = fd;
+    return 0;
+}
+
+static int sockets_ask(struct capture *capture, const struct cli *cli)
+{
+    const char *port = cli_option(cli, "port");
+    json_t *parameters = json_pack("{ss ss*}", "network", cli->arguments[0], "port", port);
+    OWN(client_fds) struct client_fds fds = {0};
+    struct error error;
+
+    if (session_ask(cli, "Capture", parameters, &capture->reply, &fds) < 0)
+        return 1;
+    if (fds.count != 2)
+        return cli_fail_text(cli, "the broker sent no sockets");
+    if (sniffer_open(&capture->sniffer, capture->reply, capture->filter, capture->snaplen,
+                     take_fd(&fds.fds[0]), take_fd(&fds.fds[1]), &error) < 0)
+        return cli_fail(cli, &error);
+    return 0;
+}
+
+static void capture_done(struct capture *capture)
+{
+    sniffer_close(&capture->sniffer);
+    fd_close(&capture->file);
+    json_decref(capture->reply);
+    buf_done(&capture->out);
+    free(capture->filter);
+    free(capture->links);
+}
+
+static int capture(struct cli *cli)
+{
+    struct capture capture = {.file = -1, .sniffer = {.packets = -1, .end = -1}};
+    unsigned long snaplen = SNIFFER_SNAPLEN;
+    int r = number_take(cli, "snaplen", SNIFFER_SNAPLEN, &snaplen);
+
+    if (r == 0)
+        r = number_take(cli, "count", 1000000000, &capture.left);
+    capture.snaplen = (unsigned)snaplen;
+    capture.filter = filter_words(cli);
+    if (r == 0)
+        r = sockets_ask(&capture, cli);
+    if (r == 0) /* after the questions: a file is not emptied for a mistake */
+        r = file_open(cli, &capture.file);
+    if (r == 0)
+        r = capture_run(&capture, cli);
+    capture_done(&capture);
+    return r;
+}
+
+static const struct verb_option capture_options[] = {
+    {"write", 'w', "FILE", "write a pcapng file instead of lines; - is standard output"},
+    {"port", 'p', "PORT", "only this port, by its id or its guest's name, in both directions"},
+    {"count", 'c', "N", "end after N frames"},
+    {"snaplen", 's', "BYTES", "keep at most this much of each frame"},
+    {0},
+};
+
+const struct verb verb_capture = {
+    .name = "capture",
+    .arguments = "NET [FILTER…]",
+    .summary = "show or record the frames of a network",
+    .text = "Without -w it prints a line for each frame; with it, the file is for Wireshark, "
+            "tshark and tcpdump: vmlan capture shared -w - | wireshark -k -i -. FILTER is "
+            "libpcap's, pcap-filter(7): tcp port 80 and host 192.168.107.5.\n\n"
+            "Of a network each frame is there once, as it enters: in from a port, or out from br0, "
+            "which is the gateway. Of one port (--port) both directions are there. A checksum that "
+            "a guest left to its device is completed; a frame that is larger than the MTU was "
+            "exchanged whole (segmentation offload).\n\n"
+            "It ends by Ctrl-C, with the network or the port, or when the reader of its output has "
+            "gone. It keeps no network from ending.",
+    .options = capture_options,
+    .arguments_min = 1,
+    .arguments_max = -1,
+    .run = capture,
+};
