@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "network/holder-private.h"
 
+enum { PORTS_MAX = 1024 }; /* of a bridge: BR_MAX_PORTS in net/bridge/br_private.h */
+
 static bool mac_taken(struct holder *holder, const uint8_t mac[6], struct error *error)
 {
     char text[MAC_TEXT_SIZE];
@@ -95,17 +97,23 @@ static int ip_check(struct holder *holder, const struct port *port, struct error
     return 0;
 }
 
-/* The lowest free number: link names stay short and do not wander. */
+/* The lowest free number: link names stay short and do not wander. The kernel is asked only about
+ * those that no port has: a link may be on its way out. */
 static void id_choose(struct holder *holder, struct port *port)
 {
+    bool taken[2 * PORTS_MAX] = {false};
     struct port *other;
-    bool taken = true;
+    unsigned number;
 
-    for (unsigned number = 0; taken; number++) {
+    list_each(other, &holder->ports, link)
+        if (sscanf(other->id, "vm%u", &number) == 1 && number < ARRAY_SIZE(taken))
+            taken[number] = true;
+    for (number = 0;; number++) {
+        if (number < ARRAY_SIZE(taken) && taken[number])
+            continue;
         snprintf(port->id, sizeof(port->id), "vm%u", number);
-        taken = if_nametoindex(port->id) != 0;
-        list_each(other, &holder->ports, link)
-            taken |= strcmp(other->id, port->id) == 0;
+        if (if_nametoindex(port->id) == 0)
+            return;
     }
 }
 
