@@ -48,14 +48,12 @@ static bool is_a_ports(struct holder *holder, struct in_addr address)
 /* The highest that is free: DHCP gives out addresses all over the subnet, so it may be any. */
 int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error)
 {
-    char state[PATHS_MAX], path[2 * PATHS_MAX];
+    char path[2 * PATHS_MAX];
     OWN(json) json_t *leases = NULL;
     uint32_t first = ntohl(holder->plan.first.s_addr), ip = ntohl(holder->plan.last.s_addr);
-    int r = paths_state(state, error);
+    int r;
 
-    if (r < 0)
-        return r;
-    snprintf(path, sizeof(path), "%s/%s.leases", state, holder->spec.name);
+    snprintf(path, sizeof(path), "%s/%s.leases", holder->state, holder->spec.name);
     r = leases_load(path, &leases);
     if (r < 0)
         return error_system(error, r, "cannot read %s", path);

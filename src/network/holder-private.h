@@ -21,6 +21,7 @@ struct holder {
     unsigned peer_count;
 
     char directory[PATHS_MAX + 48]; /* net/NAME in the runtime directory */
+    char state[PATHS_MAX];          /* the user's, which inside the namespace looks like root */
     char socket[PATHS_MAX + 64];    /* holder.sock there */
     struct presence presence;       /* of that: what is there later may be another network's */
     bool started, ended;

@@ -223,17 +223,15 @@ static void resolvers_list(struct resolver_texts *ret)
 
 static int services_make(struct holder *holder, char **ret, struct error *error)
 {
-    char state[PATHS_MAX], leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH];
+    char leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH];
     struct services_paths paths = {leases, reservations, names};
     struct resolver_texts resolvers;
     struct services_upstream upstream = {
         .relay = RELAY, .resolvers = resolvers.list, .route6 = holder->route6};
-    int r = paths_state(state, error);
+    int r;
 
-    if (r < 0)
-        return r;
     resolvers_list(&resolvers);
-    snprintf(leases, sizeof(leases), "%s/%s.leases", state, holder->spec.name);
+    snprintf(leases, sizeof(leases), "%s/%s.leases", holder->state, holder->spec.name);
     snprintf(reservations, sizeof(reservations), "%s/reservations", holder->directory);
     snprintf(names, sizeof(names), "%s/names", holder->directory);
     r = paths_make(reservations, error);
@@ -379,6 +377,8 @@ int holder_start(struct holder *holder, const json_t *configuration, const struc
     const char *name = strrchr(holder->directory, '/') + 1;
     int r = spec_take(holder, name, configuration, error);
 
+    if (r >= 0)
+        r = paths_state(holder->state, error);
     if (r >= 0)
         r = ns ? ns_enter(ns, error) : ns_unshare(error);
     if (r >= 0)

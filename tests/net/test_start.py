@@ -83,6 +83,27 @@ def test_log_follows_the_command_and_not_the_guest(site):
     assert vm.process.stderr.read() == ""
 
 
+def test_without_any_variable_of_ours(site):
+    """The directories of an ordinary user, as a session has them."""
+    ours = {name: site.env.pop(name) for name in ("VMLAN_RUNTIME_DIR", "VMLAN_STATE_DIR")}
+    session = site.root / "session"
+    session.mkdir(mode=0o700)
+    site.env["XDG_RUNTIME_DIR"] = str(site.user.own(session))
+    try:
+        seat = Seat(site, "shared", name="seat")
+        assert site.json("leases", "shared")[0]["address"]
+        assert seat.leave() == 0
+        site.vmlan("down", "shared")
+    finally:
+        mark = f"XDG_RUNTIME_DIR={session}".encode()
+        left = [one.pid for one in lib.processes() if mark in one.environ.split(b"\0")]
+        assert not lib.wait_gone(left, 10)
+        site.env.update(ours)
+    assert sorted(path.name for path in (site.root / "home/.local/state/vmlan").iterdir()) == [
+        "log", "shared.leases"]
+    assert list((session / "vmlan").rglob("*.sock")) == []
+
+
 @pytest.fixture
 def root_site(vmlan_bin, test_root):
     if os.geteuid() != 0:
