@@ -464,8 +464,8 @@ static void passed_on(void *context, json_t *reply, int *fds, size_t fd_count, b
 
 static void call_capture(struct call *call)
 {
-    struct network *network = take_network(call, "Capture", false);
     json_t *port = given(call_parameters(call), "port");
+    struct network *network = take_network(call, "Capture", false);
 
     if (network)
         ask(call, network, "Capture", port ? json_pack("{sO}", "port", port) : NULL, false,

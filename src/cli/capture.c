@@ -116,12 +116,13 @@ static void frame_as_block(struct capture *capture, const struct sniffer_frame *
 
 static void frame_as_line(struct capture *capture, const struct sniffer_frame *frame)
 {
+    size_t link = link_find(capture, frame->link); /* may move capture->links */
     char text[SUMMARY_SIZE], clock[16];
     struct tm local;
 
     strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&frame->time.tv_sec, &local));
     buf_printf(&capture->out, "%s.%06ld %-6s %-3s %s\n", clock, frame->time.tv_nsec / 1000,
-               capture->links[link_find(capture, frame->link)].name, frame->outgoing ? "out" : "in",
+               capture->links[link].name, frame->outgoing ? "out" : "in",
                summary_text(frame->data, frame->size, text));
 }
 
@@ -208,15 +209,16 @@ static int capture_finish(struct capture *capture, const struct cli *cli, int r)
 static int capture_run(struct capture *capture, const struct cli *cli)
 {
     int link = (int)json_integer_value(json_object_get(capture->reply, "link"));
+    bool port = link != 0;
 
-    if (!link)
+    if (!port)
         link = (int)json_integer_value(json_object_get(capture->reply, "bridge"));
     if (capture->file >= 0)
         pcapng_section(&capture->out, "vmlan " VMLAN_VERSION);
     link_add(capture, link);
     out_write(capture); /* a reader sees that it has begun */
-    if (capture->file < 0 || !isatty(capture->file))
-        fprintf(stderr, "vmlan capture: listening on %s; Ctrl-C ends it\n", capture->links[0].name);
+    fprintf(stderr, "vmlan capture: listening on %s %s; Ctrl-C ends it\n",
+            port ? "port" : "network", port ? capture->links[0].name : cli->arguments[0]);
     return capture_finish(capture, cli, frames_loop(capture));
 }
 

@@ -99,6 +99,7 @@ def ask(site, request, timeout=10):
 def test_metrics_socket(site):
     alice = Seat(site, "shared", name="alice")
     path = site.runtime / "metrics.sock"
+    wait_until(lambda: "flows" in counters(site), what="a forwarder")
     page = site.run("curl", "-sS", "--fail", "--unix-socket", path, "http://vmlan/metrics").stdout
     assert metrics(page).keys() == metrics(site.vmlan("metrics").stdout).keys()
     assert ("vmlan_port_receive_bytes_total", "shared", "vm0", "namespace", "alice") in metrics(page)
