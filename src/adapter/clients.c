@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -50,7 +52,7 @@ struct clients {
     size_t capacity; /* bytes that may wait at all clients together */
     struct list list;
     unsigned count;
-    bool complained; /* of clients that can't be answered */
+    bool complained; /* of clients that are not served */
     clients_asked_fn *asked;
     void *context;
 };
@@ -85,14 +87,20 @@ static bool address_allowed(const struct sockaddr_un *address)
            S_ISSOCK(status.st_mode) && (status.st_uid == geteuid() || status.st_uid == 0);
 }
 
-static void complain(struct clients *clients, const char *address)
+/* Once: such clients may send at any rate. */
+__attribute__((format(printf, 2, 3))) static void complain(struct clients *clients,
+                                                           const char *format, ...)
 {
+    char text[256];
+    va_list args;
+
     if (clients->complained)
         return;
     clients->complained = true;
-    log_warn(NULL, "a client of datagram.sock can't be answered: %s%s",
-             address[0] ? address : "it has no path; bind its socket to one",
-             address[0] ? " is not an absolute path of a socket of this user" : "");
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_warn("datagram.sock", "%s", text);
 }
 
 static struct client *client_find(struct clients *clients, const char *path)
@@ -126,12 +134,19 @@ static int client_new(struct clients *clients, const struct sockaddr_un *address
     struct client *client;
     int own = -1, r;
 
+    if (!address->sun_path[0]) {
+        complain(clients, "a client can't be answered: bind its socket to a path");
+        return -EDESTADDRREQ;
+    }
     if (!address_allowed(address)) {
-        complain(clients, address->sun_path);
+        complain(clients, "a client can't be answered: %s is no absolute path of this user's",
+                 address->sun_path);
         return -EPERM;
     }
-    if (clients->count == CLIENTS_MAX)
+    if (clients->count == CLIENTS_MAX) {
+        complain(clients, "more than %d clients", CLIENTS_MAX);
         return -EUSERS;
+    }
     r = address_probe(address, &own);
     if (r < 0 && r != -EPERM)
         return r;
@@ -187,6 +202,18 @@ static void client_hold(struct client *client, const struct datagram *d)
     buf_append(&client->held, d->data, d->size);
 }
 
+static struct client *client_ask(struct clients *clients, const struct sockaddr_un *from)
+{
+    struct client *client;
+
+    if (client_new(clients, from, &client) < 0)
+        return NULL;
+    if (clients->asked(clients->context, client->address.sun_path) >= 0)
+        return client;
+    client_free(client);
+    return NULL;
+}
+
 /* Who sent it; somebody new is asked for, where it may be a client at all. */
 static void datagram_attribute(struct clients *clients, struct datagram *d,
                                const struct sockaddr_un *from)
@@ -196,8 +223,8 @@ static void datagram_attribute(struct clients *clients, struct datagram *d,
     if (!frame && !is_greeting(d))
         return;
     d->client = client_find(clients, from->sun_path);
-    if (!d->client && client_new(clients, from, &d->client) >= 0)
-        clients->asked(clients->context, d->client->address.sun_path);
+    if (!d->client)
+        d->client = client_ask(clients, from);
     if (d->client && frame && !d->client->adapter)
         client_hold(d->client, d);
     if (d->client && (!frame || !d->client->adapter))

@@ -17,8 +17,9 @@ struct clients;
 
 /* A client that has no tap yet has sent its greeting or its first frame, which is kept. address:
  * its path; borrowed. Then one of clients_join(), clients_refuse() and clients_forget() is
- * expected. */
-typedef void clients_asked_fn(void *context, const char *address);
+ * expected, but not from within; negative errno when that can't be: asked again with the next
+ * datagram. */
+typedef int clients_asked_fn(void *context, const char *address);
 
 /* fd: the path's socket; borrowed, and must stay open until clients_free(). Negative errno. */
 int clients_new(struct loop *loop, int fd, clients_asked_fn *asked, void *context,

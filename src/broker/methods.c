@@ -254,6 +254,20 @@ static json_t *addresses_of(const json_t *leases, const char *mac)
     return addresses;
 }
 
+/* What the guest of a listening path calls itself: nobody else has named it. */
+static void name_by_lease(json_t *port, const json_t *leases)
+{
+    json_t *lease;
+    size_t index;
+
+    if (!json_is_true(json_object_get(port, "learnMac")) || json_object_get(port, "name"))
+        return;
+    json_array_foreach(leases, index, lease)
+        if (strcasecmp(text_of(lease, "mac", ""), text_of(port, "mac", "")) == 0 &&
+            json_is_string(json_object_get(lease, "name")))
+            json_object_set(port, "name", json_object_get(lease, "name"));
+}
+
 /* A holder's description in the words of io.vmlan.Broker's type Network. */
 static json_t *network_to_json(const json_t *described, const struct spec *spec,
                                const json_t *leases)
@@ -268,6 +282,7 @@ static json_t *network_to_json(const json_t *described, const struct spec *spec,
     json_object_del(json, "domain");
     json_array_foreach(ports, index, port) {
         json_object_set_new(port, "addresses", addresses_of(leases, text_of(port, "mac", "")));
+        name_by_lease(port, leases);
         json_object_del(port, "ip");
         json_object_del(port, "tso");
         json_object_del(port, "checksumOffload");

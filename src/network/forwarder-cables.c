@@ -22,7 +22,8 @@ struct cable {
     char *address;  /* of a client of datagram.sock, which has no socket; NULL: none */
     int fds[2];     /* tap and socket, owned */
     uint8_t mac[6]; /* of the guest, when it had to be learnt */
-    bool asking;    /* the holder has not said yet whether it is welcome */
+    /* The holder has not said yet whether it is welcome; that was asked of the one of now. */
+    bool asking, asked;
 };
 
 static const struct {
@@ -68,6 +69,23 @@ static struct cable *cable_named(struct forwarder *forwarder, const char *port)
 }
 
 static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                        const struct error *error);
+
+/* Those of whom there was no room to ask so far (CONN_PENDING_MAX). */
+static void cables_ask(struct forwarder *forwarder)
+{
+    struct cable *cable;
+    char mac[MAC_TEXT_SIZE];
+
+    list_each(cable, &forwarder->cables, link)
+        if (forwarder->holder && cable->asking && !cable->asked)
+            cable->asked = conn_call(forwarder->holder, "io.vmlan.Holder.CableMet",
+                                     json_pack("{ss ss}", "port", cable->port, "mac",
+                                               mac_text(cable->mac, mac)),
+                                     NULL, 0, false, cable_known, forwarder) >= 0;
+}
+
+static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                         const struct error *error)
 {
     struct cable *cable;
@@ -76,6 +94,7 @@ static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count,
     (void)fds, (void)fd_count, (void)more;
     if (error)
         return; /* asked again of the next holder */
+    cables_ask(context);
     cable = cable_named(context, json_string_value(json_object_get(reply, "port")));
     if (!cable || !cable->asking ||
         strcmp(mac_text(cable->mac, mac), json_string_value(json_object_get(reply, "mac"))) != 0)
@@ -87,23 +106,13 @@ static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count,
         cable_ended(cable);
 }
 
-static void cable_ask(struct cable *cable)
-{
-    char mac[MAC_TEXT_SIZE];
-
-    if (cable->forwarder->holder)
-        conn_call(cable->forwarder->holder, "io.vmlan.Holder.CableMet",
-                  json_pack("{ss ss}", "port", cable->port, "mac", mac_text(cable->mac, mac)), NULL,
-                  0, false, cable_known, cable->forwarder);
-}
-
 static void cable_met(void *context, const uint8_t mac[6])
 {
     struct cable *cable = context;
 
     memcpy(cable->mac, mac, sizeof(cable->mac));
     cable->asking = true;
-    cable_ask(cable);
+    cables_ask(cable->forwarder);
 }
 
 /* What a predecessor has left must be read before anything is moved. */
@@ -226,18 +235,16 @@ static void client_answered(void *context, json_t *reply, int *fds, size_t fd_co
         clients_refuse(forwarder->clients, json_string_value(json_object_get(reply, "address")));
 }
 
-static void client_asked(void *context, const char *address)
+static int client_asked(void *context, const char *address)
 {
     struct forwarder *forwarder = context;
-    json_t *text = json_string(address); /* NULL: not UTF-8 */
+    json_t *parameters = json_pack("{ss}", "address", address); /* NULL: not UTF-8 */
 
-    if (!text)
-        clients_refuse(forwarder->clients, address);
-    else if (forwarder->holder)
-        conn_call(forwarder->holder, "io.vmlan.Holder.DatagramClient",
-                  json_pack("{so}", "address", text), NULL, 0, false, client_answered, forwarder);
-    else
-        json_decref(text);
+    if (parameters && forwarder->holder)
+        return conn_call(forwarder->holder, "io.vmlan.Holder.DatagramClient", parameters, NULL, 0,
+                         false, client_answered, forwarder);
+    json_decref(parameters);
+    return -ENOTCONN;
 }
 
 static void cable_keep(const struct cable *cable)
@@ -273,9 +280,9 @@ void forwarder_cables_follow(struct forwarder *forwarder)
     clients_forget(forwarder->clients);
     list_each(cable, &forwarder->cables, link) {
         cable_keep(cable);
-        if (cable->asking)
-            cable_ask(cable);
+        cable->asked = false;
     }
+    cables_ask(forwarder);
     conn_free(take_ptr(forwarder->cabling));
     if (forwarder_connect(forwarder, cabling_lost, &forwarder->cabling) >= 0)
         conn_call(forwarder->cabling, "io.vmlan.Holder.NextCable", NULL, NULL, 0, false,

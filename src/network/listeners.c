@@ -17,18 +17,12 @@ int listener_make(const char *network, const char *file, int type, struct error 
 {
     OWN(fd) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un address;
-    char directory[sizeof(address.sun_path)];
     int r = paths_socket(&address, error, "net/%s/%s", network, file);
 
     if (r < 0)
         return r;
     if (fd < 0)
         return error_system(error, -errno, "cannot make a socket");
-    snprintf(directory, sizeof(directory), "%s", address.sun_path);
-    *strrchr(directory, '/') = '\0';
-    r = paths_make(directory, error);
-    if (r < 0)
-        return r;
     unlink(address.sun_path);
     fchmod(fd, 0600); /* bind(2) makes the path with this mode: net/unix/af_unix.c */
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||

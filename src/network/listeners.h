@@ -20,5 +20,6 @@ int listeners_make(const char *network, struct listeners *listeners, struct erro
 void listeners_done(struct listeners *listeners);
 
 /* A socket of the type at net/NETWORK/FILE, listening where the type can; whatever was there is
- * replaced. The caller owns the returned fd. Negative errno. */
+ * replaced. The network's directory must be there: who comes too late must not bring back that of a
+ * network that has ended. The caller owns the returned fd. Negative errno. */
 int listener_make(const char *network, const char *file, int type, struct error *error);

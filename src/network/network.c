@@ -124,13 +124,22 @@ static void requests_fail(struct network *network, bool all, const struct error 
         request_fail(request, error);
 }
 
+struct directory {
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
+static struct directory directory_of(const struct network *network)
+{
+    struct directory directory;
+
+    snprintf(directory.path, sizeof(directory.path), "%s", network->address.sun_path);
+    *strrchr(directory.path, '/') = '\0';
+    return directory;
+}
+
 static void directory_remove(struct network *network)
 {
-    char directory[sizeof(network->address.sun_path)];
-
-    snprintf(directory, sizeof(directory), "%s", network->address.sun_path);
-    *strrchr(directory, '/') = '\0';
-    paths_remove(directory);
+    paths_remove(directory_of(network).path);
 }
 
 /* The network can't be: says why to all who asked, and is over. */
@@ -422,11 +431,14 @@ static int holder_connect(struct network *network, struct error *error)
 
 static int holder_spawn(struct network *network, struct error *error)
 {
-    OWN(fd) int listener = listener_make(network->name, "holder.sock", SOCK_STREAM, error);
-    int r = listener < 0 ? 0 : role_start(NULL, "holder", network->name, listener, -1);
+    OWN(fd) int listener = -1;
+    int r = paths_make(directory_of(network).path, error);
 
-    if (listener < 0)
-        return listener;
+    if (r >= 0)
+        r = listener = listener_make(network->name, "holder.sock", SOCK_STREAM, error);
+    if (r < 0)
+        return r;
+    r = role_start(NULL, "holder", network->name, listener, -1);
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
 

@@ -67,7 +67,8 @@ def tap(site, stack):
 
 
 def new_mac():
-    return f"52:54:00:cc:00:{next(numbers):02x}"
+    number = next(numbers)
+    return f"52:54:00:cc:{number >> 8:02x}:{number & 255:02x}"
 
 
 def ports(site):
@@ -120,7 +121,7 @@ def test_a_stream_guest_gets_an_address(site, stream, tap):
     assert passes(other, guest, 1514) and passes(guest, other, 1514)
     port = ports(site)[guest.mac]
     assert port["addresses"] == [guest.ip] and port["pid"] == os.getpid()
-    assert port["backend"] == "stream"
+    assert port["backend"] == "stream" and port["name"] == "streamer"
 
 
 def test_many_stream_guests_and_each_end(site, stream):
@@ -132,6 +133,20 @@ def test_many_stream_guests_and_each_end(site, stream):
     for guest in guests:
         guest.close()
     wait_ports(site)
+
+
+def test_guests_that_all_speak_at_once(site, stream, datagram):
+    """More than a forwarder may ask of its holder at a time."""
+    guests = [stream() for _ in range(90)] + [datagram() for _ in range(20)]
+    holder = [one.pid for one in site.processes() if one.name == "vmlan-holder"]
+    wait_ports(site, UNKNOWN)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in holder:
+            os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            for guest in guests:
+                guest.send(frame(guest.mac))
+    wait_ports(site, *(guest.mac for guest in guests))
 
 
 def test_a_stream_guest_that_only_listens(site, stream, tap):
