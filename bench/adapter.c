@@ -3,14 +3,15 @@
  * The adapters alone: what one TCP connection moves through them, beside the same through a naive
  * adapter and, by the kernel alone, over veth–bridge–veth.
  *
- *     adapter [-s SECONDS] KIND WAY MAKE
+ *     adapter [-s SECONDS] [-i IDLE] KIND WAY MAKE
  *
  * KIND: stream, datagram, datagram_next, stream+tso, datagram+tso, datagram_next+tso. WAY: in (an
  * endpoint on the peer's socket sends to the kernel), out (the kernel to it), pair (endpoint to
- * endpoint through two adapters). MAKE: ours, naive, veth (KIND does not matter then). Prints
- * Gbit/s of payload, and the milliseconds of processor time the adapters use for a Gbit. Needs no
- * privilege but user namespaces and /dev/net/tun; everything is made in namespaces that go with the
- * program.
+ * endpoint through two adapters). MAKE: ours, naive, veth (KIND does not matter then), vde
+ * (vde_switch instead of bridge and adapters; only datagram pair). IDLE more ports of KIND move
+ * nothing. Prints Gbit/s of payload, and the milliseconds of processor time the adapters use for a
+ * Gbit. Needs no privilege but user namespaces and /dev/net/tun; everything is made in namespaces
+ * that go with the program.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +34,7 @@
 #include "kernel/ns.h"
 #include "kernel/tap.h"
 #include "naive.h"
+#include "vde.h"
 
 enum {
     PORT = 5001,
@@ -67,6 +69,7 @@ struct run {
     struct side sides[2];
     volatile uint64_t *received; /* shared by all processes of the run */
     double seconds;
+    int idle;          /* ports beside */
     pid_t adapters[2]; /* 0: none */
 };
 
@@ -155,11 +158,57 @@ static struct endpoint endpoint_make(const struct run *run, int me, int fd)
     };
 }
 
+static void endpoint_run(const struct run *run, int me, int fd)
+{
+    struct endpoint e = endpoint_make(run, me, fd);
+
+    if (start() > 0)
+        return;
+    if (run->sides[me].source)
+        endpoint_source(&e, PORT);
+    endpoint_sink(&e, PORT, run->received);
+}
+
+/* A port whose peer says nothing, and reads what the bridge floods. */
+static void idle_start(const struct run *run, int number)
+{
+    static char room[1 << 16];
+    char name[16];
+    int tap, fds[2];
+
+    snprintf(name, sizeof(name), "idle%d", number);
+    if (tap_open(name, 1, &tap, NULL) < 0)
+        die("tap");
+    command("ip link set %s mtu %d txqueuelen %d master br0 up", name, ENDPOINT_MTU, QUEUE_LARGE);
+    sockets(run, fds);
+    if (start() == 0)
+        adapter_run(run, tap, fds[0]);
+    close(fds[0]);
+    close(tap);
+    if (start() > 0)
+        return;
+    fcntl(fds[1], F_SETFL, 0);
+    while (recv(fds[1], room, sizeof(room), 0) > 0)
+        continue;
+    exit(0);
+}
+
+static void vde_run(const struct run *run)
+{
+    vde_start();
+    for (int i = 1; i >= 0; i--) {
+        int fd = vde_open(i);
+
+        if (fd < 0)
+            die("vde_switch");
+        endpoint_run(run, i, fd);
+    }
+}
+
 static void endpoint_start(struct run *run, int me)
 {
     char name[] = {'t', 'a', 'p', (char)('0' + me), '\0'};
     bool naive = strcmp(run->make, "naive") == 0;
-    struct endpoint e;
     int tap, fds[2];
 
     if (tap_open(name, 1, &tap, NULL) < 0)
@@ -172,12 +221,7 @@ static void endpoint_start(struct run *run, int me)
         adapter_run(run, tap, fds[0]);
     close(fds[0]);
     close(tap);
-    e = endpoint_make(run, me, fds[1]);
-    if (start() == 0) {
-        if (run->sides[me].source)
-            endpoint_source(&e, PORT);
-        endpoint_sink(&e, PORT, run->received);
-    }
+    endpoint_run(run, me, fds[1]);
     close(fds[1]);
 }
 
@@ -312,10 +356,15 @@ static void parse(int argc, char **argv, struct run *run)
     const char *way;
     int option;
 
-    while ((option = getopt(argc, argv, "s:")) == 's')
-        run->seconds = atof(optarg);
+    while ((option = getopt(argc, argv, "s:i:")) == 's' || option == 'i') {
+        if (option == 's')
+            run->seconds = atof(optarg);
+        else
+            run->idle = atoi(optarg);
+    }
     if (option != -1 || argc - optind != 3 || run->seconds <= 0) {
-        fprintf(stderr, "usage: adapter [-s SECONDS] KIND in|out|pair ours|naive|veth\n");
+        fprintf(stderr,
+                "usage: adapter [-s SECONDS] [-i IDLE] KIND in|out|pair ours|naive|veth|vde\n");
         exit(2);
     }
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -351,7 +400,11 @@ int main(int argc, char **argv)
     }
     command("ip link add br0 type bridge mcast_snooping 0; ip link set br0 mtu %d up",
             ENDPOINT_MTU);
-    for (int i = 1; i >= 0; i--) {
+    for (int i = 0; i < run.idle; i++)
+        idle_start(&run, i);
+    if (strcmp(run.make, "vde") == 0)
+        vde_run(&run);
+    for (int i = 1; i >= 0 && strcmp(run.make, "vde") != 0; i--) {
         if (run.sides[i].kernel)
             kernel_start(&run, i);
         else

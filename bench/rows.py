@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of the benchmark: functions that take a Bench and yield figures.Row. Here are those of
-what happens inside networks; uplink.py has those of the way out.
+what happens inside networks; adapters.py has those of ports with a socket, uplink.py those of the
+way out.
 """
 
 import time
 from collections import namedtuple
 
+import adapters
 import lib
 import stage
 import uplink
@@ -56,4 +58,4 @@ def attach(bench):
 
 
 ROWS = {"join": join, "guests": guests, "attach-from-nothing": attach_from_nothing,
-        "attach": attach, **uplink.ROWS}
+        "attach": attach, **adapters.ROWS, **uplink.ROWS}
