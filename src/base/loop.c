@@ -124,11 +124,11 @@ int timer_init(struct loop *loop, struct timer *timer, timer_fn *call)
     return r;
 }
 
-static void timer_arm(struct timer *timer, uint64_t milliseconds)
+static void timer_arm(struct timer *timer, uint64_t microseconds)
 {
     struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(milliseconds / 1000),
-                     .tv_nsec = (long)(milliseconds % 1000) * 1000000},
+        .it_value = {.tv_sec = (time_t)(microseconds / 1000000),
+                     .tv_nsec = (long)(microseconds % 1000000) * 1000},
     };
 
     if (timer->made)
@@ -137,7 +137,12 @@ static void timer_arm(struct timer *timer, uint64_t milliseconds)
 
 void timer_set(struct timer *timer, uint64_t milliseconds)
 {
-    timer_arm(timer, milliseconds ? milliseconds : 1); /* 0 would disarm */
+    timer_arm(timer, milliseconds ? milliseconds * 1000 : 1); /* 0 would disarm */
+}
+
+void timer_set_us(struct timer *timer, unsigned microseconds)
+{
+    timer_arm(timer, microseconds);
 }
 
 void timer_stop(struct timer *timer)

@@ -64,7 +64,8 @@ struct timer {
 };
 
 int timer_init(struct loop *loop, struct timer *timer, timer_fn *call);
-void timer_set(struct timer *timer, uint64_t milliseconds); /* replaces what was set */
+void timer_set(struct timer *timer, uint64_t milliseconds);    /* replaces what was set */
+void timer_set_us(struct timer *timer, unsigned microseconds); /* more than 0 */
 void timer_stop(struct timer *timer);
 bool timer_is_set(const struct timer *timer);
 void timer_done(struct timer *timer); /* accepts a zeroed timer */

@@ -25,6 +25,8 @@
 
 enum {
     BATCH = 64,        /* packets read in one event, so that others get their turn */
+    PACE_MIN = 4,      /* so many at once, and the next are fetched together … */
+    PACE_US = 100,     /* … after this time; the device's queue holds many times as much */
     ERROR_RATE = 1000, /* ICMP errors a second, as Linux's own icmp_msgs_per_sec */
     ERROR_BURST = 100,
     IP6_HEADER = 40,
@@ -37,6 +39,7 @@ struct tun {
     int fd; /* borrowed */
     bool segments;
     struct source source;
+    struct timer pace;
     struct udp *udp;
     struct icmp *icmp;
     struct fragments *fragments;
@@ -252,25 +255,49 @@ void tun_flush(struct tun *tun)
     udp_flush(tun->udp);
 }
 
-static void tun_ready(struct source *source, uint32_t events)
+/* Reads what is there, at most BATCH packets; returns how many. */
+static unsigned tun_drain(struct tun *tun)
 {
-    struct tun *tun = container_of(source, struct tun, source);
     struct virtio_net_hdr hdr;
+    unsigned count;
 
-    (void)events;
-    for (unsigned i = 0; i < BATCH; i++) {
-        uint8_t *slot = tun->slots[i];
+    for (count = 0; count < BATCH; count++) {
+        uint8_t *slot = tun->slots[count];
         ssize_t got = read(tun->fd, slot, SLOT_SIZE);
 
         if (got <= (ssize_t)sizeof(hdr)) {
             if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-                source_remove(source); /* the device is gone, and the network with it */
+                source_remove(&tun->source); /* the device is gone, and the network with it */
             break;
         }
         memcpy(&hdr, slot, sizeof(hdr));
         tun_input(tun, &hdr, slot + sizeof(hdr), (size_t)got - sizeof(hdr));
     }
     tun_flush(tun);
+    return count;
+}
+
+/* A sender that is slower than this process would wake it for every few packets, which costs both
+ * more than the packets do: so many packets are fetched by the clock. */
+static void tun_pace(struct tun *tun)
+{
+    unsigned count = tun_drain(tun);
+
+    if (count >= PACE_MIN && count < BATCH && source_want(&tun->source, 0) == 0)
+        timer_set_us(&tun->pace, PACE_US);
+    else
+        source_want(&tun->source, EPOLLIN);
+}
+
+static void tun_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    tun_pace(container_of(source, struct tun, source));
+}
+
+static void tun_paced(struct timer *timer)
+{
+    tun_pace(container_of(timer, struct tun, pace));
 }
 
 static void gateways_set(struct tun *tun)
@@ -308,6 +335,8 @@ int tun_new(struct uplink *uplink, struct tun **ret)
     if (r == 0)
         r = icmp_new(tun, &tun->icmp);
     if (r == 0)
+        r = timer_init(uplink_loop(uplink), &tun->pace, tun_paced);
+    if (r == 0)
         r = source_add(uplink_loop(uplink), &tun->source, tun->fd, EPOLLIN, tun_ready);
     if (r < 0)
         tun_free(tun);
@@ -321,6 +350,7 @@ void tun_free(struct tun *tun)
     if (!tun)
         return;
     source_remove(&tun->source);
+    timer_done(&tun->pace);
     udp_free(tun->udp);
     icmp_free(tun->icmp);
     fragments_free(tun->fragments);
