@@ -90,8 +90,11 @@ static int socket_watch(struct broker *broker)
 
 static void told_to_end(struct signals *signals, int number)
 {
+    struct broker *broker = container_of(signals, struct broker, signals);
+
     (void)number;
-    loop_stop(&container_of(signals, struct broker, signals)->loop);
+    scrape_end(&broker->scrape);
+    loop_stop(&broker->loop);
 }
 
 /* Our clients hand over one socket, without a name; the units of a service manager name theirs. */

@@ -584,6 +584,7 @@ static void call_quit(struct call *call)
 
     log_info(conn_name(call_conn(call)), "told this broker to end");
     call_reply(call, NULL, NULL, 0);
+    scrape_end(&broker->scrape);
     loop_stop(&broker->loop);
 }
 
