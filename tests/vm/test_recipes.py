@@ -45,6 +45,7 @@ def test_every_recipe_is_run():
 
 def qemu(site, image, words):
     """The guest of a QEMU command, with the test's own disk and memory."""
+    environment = [words.pop(0) for word in words[:1] if re.match("[A-Z_]+=", word)]
     split = words.index(QEMU)
     options = words[split + 1:]
     name = options[options.index("-name") + 1]
@@ -52,7 +53,7 @@ def qemu(site, image, words):
         at = options.index(option)
         del options[at:at + 2]
     return Guest(name, image, stage.workdir(site), env=site.env, memory=128, net_args=options,
-                 prefix=[*site.user.prefix, *words[:split]])
+                 prefix=[*site.user.prefix, "env", *environment, *words[:split]])
 
 
 def look(site, guest):
@@ -79,8 +80,8 @@ def site(vm_user, vmlan_bin, test_root):
 
 # QEMU
 
-QEMU_RECIPES = ["qemu", "qemu-placeholders", "qemu-stream-path", "qemu-datagram-path",
-                "qemu-connect-fd"]
+QEMU_RECIPES = ["qemu", "qemu-environment", "qemu-placeholders", "qemu-connect-fd",
+                "qemu-stream-path", "qemu-datagram-path"]
 QEMU_COMMANDS = {f"{name}-{number}": command for name in QEMU_RECIPES
                  for number, command in enumerate(commands(name), 1)}
 
