@@ -21,11 +21,13 @@ struct asked {
     struct call *call;
     struct network *network;
     json_t *parameters; /* of the call, a reference of our own */
+    json_t *described;  /* of Inspect: the holder's first answer */
 };
 
 static void asked_free(struct asked *asked)
 {
     json_decref(asked->parameters);
+    json_decref(asked->described);
     free(asked);
 }
 
@@ -291,31 +293,52 @@ static json_t *network_to_json(const json_t *described, const struct spec *spec,
     return json;
 }
 
+/* As they were made, where the kernel can't be asked: in host mode there are none. */
+static json_t *rules_made(const struct spec *spec)
+{
+    OWN(mem) char *rules = NULL;
+    struct plan plan;
+
+    plan_make(spec, &plan);
+    rules = rules_text(spec, &plan, true);
+    return json_string(rules);
+}
+
 static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
                       const struct error *error)
 {
     struct asked *asked = context;
     const struct spec *spec = network_spec(asked->network);
-    OWN(mem) char *rules = NULL;
-    struct plan plan;
+    json_t *rules, *leases;
     struct error own;
-    json_t *leases = NULL;
 
     (void)fds, (void)fd_count, (void)more;
-    if (!error && leases_of(network_name(asked->network), &leases, &own) < 0)
-        error = &own;
+    if (leases_of(network_name(asked->network), &leases, &own) < 0) {
+        answer_error(asked, &own);
+        return;
+    }
+    rules = error ? rules_made(spec) : json_incref(json_object_get(reply, "rules"));
+    call_reply(asked->call,
+               json_pack("{so sO so so}", "network",
+                         network_to_json(asked->described, spec, leases), "services",
+                         json_object_get(asked->described, "services"), "rules", rules, "leases",
+                         leases),
+               NULL, 0);
+    asked_free(asked);
+}
+
+static void inspect_rules(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                          const struct error *error)
+{
+    struct asked *asked = context;
+
+    (void)fds, (void)fd_count, (void)more;
     if (error) {
         answer_error(asked, error);
         return;
     }
-    plan_make(spec, &plan);
-    rules = rules_text(spec, &plan, true);
-    call_reply(asked->call,
-               json_pack("{so sO ss so}", "network", network_to_json(reply, spec, leases),
-                         "services", json_object_get(reply, "services"), "rules", rules, "leases",
-                         leases),
-               NULL, 0);
-    asked_free(asked);
+    asked->described = json_incref(reply);
+    network_ask(asked->network, &(struct network_question){.method = "Rules"}, inspected, asked);
 }
 
 static void call_inspect(struct call *call)
@@ -323,7 +346,7 @@ static void call_inspect(struct call *call)
     struct network *network = take_network(call, "Inspect", false);
 
     if (network)
-        ask(call, network, "Describe", NULL, false, inspected);
+        ask(call, network, "Describe", NULL, false, inspect_rules);
 }
 
 /* A List under way: it asks one network after the other, by name, because any may end meanwhile. */

@@ -7,5 +7,8 @@
 
 #include "base/error.h"
 
+/* What "list table …" prints, counters included; *ret is the caller's to free(). */
+int nft_list(const char *command, char **ret, struct error *error);
+
 /* All of the text or nothing of it is applied. The message carries nft's own words. */
 int nft_apply(const char *rules, struct error *error);

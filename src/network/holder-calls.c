@@ -272,6 +272,7 @@ const struct method holder_methods[] = {
     {.name = "ForwardsApplied", .handle = holder_call_forwards_applied},
     {.name = "Sockets", .handle = holder_call_sockets},
     {.name = "Capture", .handle = holder_call_capture},
+    {.name = "Rules", .handle = holder_call_rules},
     {.name = "Counters", .handle = holder_call_counters},
     {.name = "Monitor", .handle = holder_call_monitor},
     {.name = "Pin", .handle = call_pin},

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What went through the network's ports, and its gateway, as the kernel counts it. */
+/* What went through the network's ports, and its gateway, and how often a rule refused something,
+ * as the kernel counts it. */
 #include <errno.h>
 
 #include "base/json.h"
+#include "kernel/nft.h"
 #include "network/holder-private.h"
 
 struct counting {
@@ -67,4 +69,15 @@ void holder_call_counters(struct call *call)
         return;
     }
     call_reply(call, json_pack("{sO so*}", "ports", ports, "gateway", counting.gateway), NULL, 0);
+}
+
+void holder_call_rules(struct call *call)
+{
+    OWN(mem) char *rules = NULL;
+    struct error error;
+
+    if (nft_list("list table inet vmlan", &rules, &error) < 0)
+        call_fail(call, &error);
+    else
+        call_reply(call, json_pack("{ss}", "rules", rules), NULL, 0);
 }

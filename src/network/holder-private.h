@@ -128,6 +128,7 @@ void holder_call_capture(struct call *call);
 
 /* holder-counters.c */
 void holder_call_counters(struct call *call);
+void holder_call_rules(struct call *call);
 
 /* holder-events.c: tells those who want to know what happened. */
 void holder_call_monitor(struct call *call);

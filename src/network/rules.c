@@ -146,7 +146,7 @@ static void egress_list(struct buf *out, const struct spec_egress_list *list, co
 /* What a guest may not reach it is told of: it needs no time-out to find out. */
 static void chain_egress(struct buf *out, const struct spec_egress *egress)
 {
-    static const char refuse[] = "reject with icmpx admin-prohibited";
+    static const char refuse[] = "counter reject with icmpx admin-prohibited";
 
     buf_printf(out, "    chain egress {\n");
     if (!egress->deny)

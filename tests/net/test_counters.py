@@ -83,6 +83,19 @@ def test_without_a_forwarder(site):
     wait_until(lambda: "flows" in counters(site), what="flows again")
 
 
+def test_refused_packets_are_counted(site):
+    site.config("vmnet:\n  shared: {mode: shared, egress: {deny: ['203.0.113.0/24']}}\n")
+    alice = Seat(site, "shared", name="alice")
+
+    def refused():
+        rules = site.vmlan("inspect", "shared", "--rules").stdout
+        return int(re.search(r"203\.0\.113\.0/24 counter packets (\d+)", rules)[1])
+
+    assert refused() == 0
+    alice.run("ping -c 3 -i 0.2 -W 1 203.0.113.5")
+    assert refused() == 3
+
+
 def ask(site, request, timeout=10):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)
