@@ -197,12 +197,14 @@ static bool port_leaves(const struct port *port)
     return port->ended || (kill(port->pid, 0) < 0 && errno == ESRCH);
 }
 
-static bool port_is_leaving(struct holder *holder)
+/* Or one whose descriptors were lost with a broker, so that its peer asks again. */
+static bool port_is_leaving(struct holder *holder, const struct call *call)
 {
+    json_int_t pid = json_integer_value(json_object_get(call_parameters(call), "pid"));
     struct port *port;
 
     list_each(port, &holder->ports, link)
-        if (port_leaves(port))
+        if (port_leaves(port) || port->pid == pid)
             return true;
     return false;
 }
@@ -271,7 +273,7 @@ static void port_add(struct call *call, bool patient)
         r = holder_add_port(holder, port, &fds, &error);
     if (r < 0) {
         port_free(port);
-        if (r == -EADDRINUSE && patient && port_is_leaving(holder))
+        if (r == -EADDRINUSE && patient && port_is_leaving(holder, call))
             port_wait(holder, call);
         else
             call_fail(call, &error);

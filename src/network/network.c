@@ -546,6 +546,8 @@ static void holder_crashed(struct network *network)
 {
     struct error error;
 
+    if (!network->known && keeper_ask(network, &error) >= 0)
+        return; /* it died while it was being adopted */
     if (!network->known || too_many_crashes(network)) {
         error_set(&error, -EIO, ERROR_FAILED, "the holder of network %s ended unexpectedly",
                   network->name);

@@ -193,6 +193,44 @@ def test_two_roles_killed_at_once(site, pair, names):
     assert_no_loss(pair[0])
 
 
+@pytest.mark.sanitized
+def test_holder_killed_while_the_next_broker_meets_it(site, pair):
+    """The new broker has connected, and has no answer yet."""
+    before = ports(site)
+    holder, broker = the(site, "vmlan-holder"), the(site, "vmlan-broker")
+    os.kill(holder, signal.SIGSTOP)
+    os.kill(broker, signal.SIGKILL)
+    assert wait_gone([broker], 5) == []
+    child = site.popen("ls", "--json")
+    the(site, "vmlan-broker")
+    wait_until(lambda: site.log().count("adopted") == 1, what="the adoption")
+    os.kill(holder, signal.SIGKILL)
+    assert child.wait(10) == 0
+    assert ports(site) == before
+    assert_no_loss(pair[0])
+
+
+def test_port_that_was_lost_with_its_answer_is_given_again(site):
+    """... with the same MAC address and name, though for a moment there are both."""
+    words = ("run", "-n", "shared,name=web", "--", "sh", "-c", "echo $VMLAN_MAC; exec cat")
+    first = site.popen(*words, stdin=subprocess.PIPE)
+    mac = first.stdout.readline()
+    first.stdin.close()
+    assert first.wait(5) == 0
+    wait_until(lambda: not ports(site), what="the port's end")
+    holder, broker = the(site, "vmlan-holder"), the(site, "vmlan-broker")
+    os.kill(holder, signal.SIGSTOP)
+    second = site.popen(*words, stdin=subprocess.PIPE)
+    wait_until(lambda: connected(second.pid), what="the request")
+    time.sleep(0.2)  # until the broker has passed it on: nothing tells
+    os.kill(broker, signal.SIGKILL)
+    wait_until(lambda: site.log().count("adopted") == 1, what="the next broker")
+    os.kill(holder, signal.SIGCONT)
+    assert second.stdout.readline() == mac
+    second.stdin.close()
+    assert second.wait(5) == 0
+
+
 def test_host_network_with_broker_and_holder_killed_at_once(site):
     """... which has no way out, but a forwarder that keeps its namespaces."""
     site.config("vmnet:\n  lan: {mode: host, linger: 0}\n")
