@@ -6,6 +6,9 @@
 
 #define BACKEND_WORDS "tap, tap_next, stream, socket, dgram, dgram_next, datagram or datagram_next"
 
+/* Of a tap inside the network's namespace, which a hypervisor there opens by its name. */
+#define BACKEND_NAMED "named_tap"
+
 /* The protocol's word for it; another text is returned as it is. */
 const char *backend_protocol(const char *word);
 

@@ -124,6 +124,11 @@ static void qemu_netdev(struct arguments *arguments, const struct nic *nic, int 
 {
     char fd[256];
 
+    if (nic_is_named(nic)) {
+        arguments_add(arguments, "tap,id=vmlan%d,ifname=%s,script=no,downscript=no", index,
+                      nic_text(nic, "port"));
+        return;
+    }
     nic_fds_text(nic, "fds", fd, sizeof(fd));
     for (size_t i = 0; nic->backend && i < ARRAY_SIZE(qemu_sockets); i++)
         if (strcmp(nic->backend, qemu_sockets[i].asked) == 0) {
@@ -428,9 +433,11 @@ int hypervisor_settle(char *const *command, struct nics *nics, struct error *err
         has_placeholders(command) ? NULL : hypervisor_find(command);
     int r = 0;
 
+    if (nics->count > 0 && nic_is_named(&nics->items[0]))
+        return 0;
     if (hypervisor && hypervisor->refusal) {
         error_set(error, -EOPNOTSUPP, ERROR_INVALID, "%s: %s", command[0], hypervisor->refusal);
-        error_hint(error, "run it inside the network with vmlan exec, on a tap it makes there");
+        error_hint(error, "use vmlan run --in-namespace, with {ifname} where it takes the name");
         return -EOPNOTSUPP;
     }
     for (int i = 0; i < nics->count && r >= 0; i++)
@@ -449,8 +456,10 @@ int hypervisor_arguments(char *const *command, const struct nics *nics, struct a
                          struct error *error)
 {
     const struct hypervisor *hypervisor = hypervisor_find(command);
+    bool named = nics->count > 0 && nic_is_named(&nics->items[0]);
 
-    if (hypervisor && hypervisor->arguments && !has_placeholders(command)) {
+    if (hypervisor && hypervisor->arguments && !has_placeholders(command) &&
+        (!named || hypervisor->arguments == qemu_arguments)) {
         hypervisor->arguments(ret, command, nics);
         return 0;
     }

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "cli/nic.h"
 #include "cli/run.h"
+#include "cli/seat.h"
 #include "config/spec.h"
 #include "guest/lease.h"
 #include "guest/seat.h"
@@ -172,40 +173,9 @@ const struct verb verb_join = {
 
 /* --- exec --- */
 
-static int seat_take(const json_t *reply, struct error *error)
-{
-    static const char *const servers[] = {"gateway", "gateway6"};
-    OWN(buf) struct buf text = BUF_NULL;
-
-    buf_printf(&text, "search %s\n", json_string_value(json_object_get(reply, "domain")));
-    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
-        if (json_is_string(json_object_get(reply, servers[i])))
-            buf_printf(&text, "nameserver %s\n",
-                       json_string_value(json_object_get(reply, servers[i])));
-    return seat_resolver(buf_text(&text), error);
-}
-
 static int exec(struct cli *cli)
 {
-    OWN(json) json_t *reply = NULL;
-    OWN(client_fds) struct client_fds fds = {0};
-    struct error error;
-    json_t *parameters;
-    struct ns ns;
-    int r;
-
-    if (session_parameters(cli, cli->arguments[0], &parameters) < 0 ||
-        session_ask(cli, "Acquire", parameters, &reply, &fds) < 0)
-        return 1;
-    session_warn_differs(cli, cli->arguments[0], reply);
-    ns = (struct ns){fds.fds[0], fds.fds[1]};
-    r = ns_enter(&ns, &error);
-    if (r >= 0)
-        r = seat_take(reply, &error);
-    if (r < 0)
-        return cli_fail(cli, &error);
-    fcntl(fds.fds[2], F_SETFD, 0); /* keeps the network while CMD or what it started has it */
-    return run_command(cli, cli->command);
+    return seat_enter(cli, cli->arguments[0]) < 0 ? 1 : run_command(cli, cli->command);
 }
 
 static const struct verb_option exec_options[] = {

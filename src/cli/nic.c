@@ -284,6 +284,32 @@ int nics_attach(const struct cli *cli, struct nics *nics, const char *identity, 
     return r;
 }
 
+bool nic_is_named(const struct nic *nic)
+{
+    return nic->backend && strcmp(nic->backend, BACKEND_NAMED) == 0;
+}
+
+int nics_name(struct nics *nics, struct error *error)
+{
+    for (int i = 0; i < nics->count; i++) {
+        struct nic *nic = &nics->items[i];
+
+        if (nic->backend || nic->queues > 1) {
+            error_set(error, -EINVAL, ERROR_INVALID, "a tap by name has no backend or queues");
+            error_where(error, "%s", nic->network);
+            error_hint(error, "leave them out, or --in-namespace");
+            return -EINVAL;
+        }
+        if (strcmp(nic->network, nics->items[0].network) != 0) {
+            error_set(error, -EINVAL, ERROR_INVALID, "a command can be inside one network only");
+            error_hint(error, "name one network, or leave --in-namespace out");
+            return -EINVAL;
+        }
+        nic->backend = alloc_text(BACKEND_NAMED);
+    }
+    return 0;
+}
+
 unsigned nic_fd_count(const struct nic *nic, const char *field)
 {
     return (unsigned)json_array_size(json_object_get(nic->reply, field));
@@ -337,6 +363,8 @@ static void nic_export(const struct nic *nic, int index)
     snprintf(text, sizeof(text), "%lld",
              (long long)json_integer_value(json_object_get(nic->reply, "mtu")));
     export("MTU", index, text);
+    if (nic_is_named(nic))
+        return; /* its descriptor is no device's */
     export("VHOST_FDS", index, nic_fds_text(nic, "vhostFds", text, sizeof(text)));
     export("FDS", index, nic_fds_text(nic, "fds", text, sizeof(text)));
     rest = text;

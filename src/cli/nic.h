@@ -45,6 +45,9 @@ int nics_take_only(const struct cli *cli, struct nics *nics, const char *backend
     {                                                         \
         "ip", 0, "ADDRESS", "its IPv4 address"                \
     }
+/* Makes all of them taps inside the one network's namespace, to be opened by name. */
+int nics_name(struct nics *nics, struct error *error);
+bool nic_is_named(const struct nic *nic);
 bool nic_switched_on(const char *text); /* a switch's text, or NULL */
 /* The vmnet entries of a lima.yaml; prints what is wrong with it. */
 int nics_add_instance(const struct cli *cli, struct nics *nics, const char *path);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "cli/hypervisor.h"
 #include "cli/nic.h"
+#include "cli/seat.h"
 
 /* sh(1): not found, and found but not to be run. */
 enum { STATUS_NOT_RUN = 126, STATUS_NOT_FOUND = 127 };
@@ -57,6 +58,12 @@ int run_command(const struct cli *cli, char *const *command)
     return code == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
 }
 
+/* Into the network that all of them are on. */
+static int namespace_enter(const struct cli *cli, const struct nics *nics)
+{
+    return cli_option(cli, "in-namespace") ? seat_enter(cli, nics->items[0].network) : 0;
+}
+
 static int run(struct cli *cli)
 {
     OWN(nics) struct nics nics = {0};
@@ -67,6 +74,8 @@ static int run(struct cli *cli)
 
     if (nics_take(cli, &nics) != 0)
         return 1;
+    if (cli_option(cli, "in-namespace") && nics_name(&nics, &error) < 0)
+        return cli_fail(cli, &error);
     if (hypervisor_settle(cli->command, &nics, &error) < 0)
         return cli_fail(cli, &error);
     if (nics_attach(cli, &nics, identity, guess) < 0)
@@ -74,7 +83,7 @@ static int run(struct cli *cli)
     if (hypervisor_arguments(cli->command, &nics, &arguments, &error) < 0)
         return cli_fail(cli, &error);
     nics_export(&nics);
-    return run_command(cli, arguments.items);
+    return namespace_enter(cli, &nics) < 0 ? 1 : run_command(cli, arguments.items);
 }
 
 static const struct verb_option options[] = {
@@ -82,6 +91,7 @@ static const struct verb_option options[] = {
      "a network, with fields backend=, mac=, ip=, name=, queues=, tso=, checksumOffload=; may be "
      "repeated"},
     {"instance", 0, "FILE", "the vmnet networks of a Lima instance (lima.yaml)"},
+    {"in-namespace", 0, NULL, "for a hypervisor that takes a tap by its name, {ifname}"},
     SESSION_STRICT,
     {0},
 };
@@ -104,7 +114,11 @@ const struct verb verb_run = {
         "the environment's VMLAN_BACKEND counts, or Lima's _LIMA_QEMU_VMNET_BACKEND and "
         "_LIMA_KRUNKIT_VMNET_BACKEND, and then what the hypervisor can do, a tap first. With a "
         "socket, tso=on says that the VM takes and sends TCP frames of up to 64 KiB, and "
-        "checksumOffload=on that it may leave checksums to be completed.",
+        "checksumOffload=on that it may leave checksums to be completed.\n\n"
+        "With --in-namespace CMD runs inside the network, as with vmlan exec, and opens its tap "
+        "there by name ({ifname}, VMLAN_IFNAME), as Firecracker does. The tap goes when CMD and "
+        "all "
+        "it started have ended.",
     .options = options,
     .arguments_max = -1,
     .command = true,

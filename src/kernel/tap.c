@@ -62,6 +62,11 @@ int tap_open(const char *name, unsigned queues, int *ret_fds, struct error *erro
     return 0;
 }
 
+int tap_persist(int fd)
+{
+    return ioctl(fd, TUNSETPERSIST, 1) < 0 ? -errno : 0;
+}
+
 unsigned tap_open_vhost(unsigned count, int *ret_fds)
 {
     for (unsigned i = 0; i < count; i++) {

@@ -14,6 +14,10 @@
  * one queue needs IFF_MULTI_QUEUE, which costs 256 queue objects, so one queue does without. */
 int tap_open(const char *name, unsigned queues, int *ret_fds, struct error *error);
 
+/* Keeps a tap that has one queue after its last descriptor is closed, until it is deleted or its
+ * namespace goes; it can then be opened by its name. Negative errno. */
+int tap_persist(int fd);
+
 /* Opens up to count /dev/vhost-net instances, one a queue. Returns how many: count, or 0 where the
  * device is missing or may not be opened. */
 unsigned tap_open_vhost(unsigned count, int *ret_fds);

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports that are no guest's: the host's own link to the network. Whoever asks for it has the
+ * Ports with a link that does not go by itself. The host's own link: whoever asks for it has the
  * capability to make a link of the host and made the pair, one end of it in here; the port is that
- * end, and an address that no guest gets.
+ * end, and an address that no guest gets. A tap that is opened by its name: it goes when the
+ * command that was to open it, and all it started, have ended.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "network/holder-private.h"
 #include "network/leases.h"
 
@@ -69,4 +74,40 @@ int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *e
     error_set(error, -EADDRNOTAVAIL, ERROR_LIMIT, "no address of the subnet is free");
     error_hint(error, "use a larger subnet");
     return -EADDRNOTAVAIL;
+}
+
+/* --- taps by name --- */
+
+static void link_delete(struct holder *holder, const struct port *port)
+{
+    struct error error;
+    char text[ERROR_TEXT_SIZE];
+
+    if (rtnl_delete_link(holder->segment.rtnl, port->ifindex, &error) < 0)
+        log_warn(holder->spec.name, "%s", error_text(&error, text, sizeof(text)));
+}
+
+/* The kernel then tells that the link is gone, and with it the port. */
+static void users_gone(struct source *source, uint32_t events)
+{
+    struct port *port = container_of(source, struct port, using);
+
+    (void)events;
+    source_remove(source);
+    link_delete(port->holder, port);
+}
+
+void holder_follow_users(struct holder *holder, struct port *port)
+{
+    int r;
+
+    if (port->backend != PORT_NAMED_TAP)
+        return;
+    port->holder = holder;
+    if (port->users < 0) /* an earlier holder's pipe is gone with it */
+        port->users = (int)syscall(SYS_pidfd_open, port->pid, 0);
+    r = port->users < 0 ? -ESRCH
+                        : source_add(&holder->loop, &port->using, port->users, EPOLLIN, users_gone);
+    if (r < 0)
+        link_delete(holder, port);
 }

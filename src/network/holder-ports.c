@@ -154,6 +154,7 @@ int holder_add_port(struct holder *holder, struct port *port, struct port_fds *r
         return r;
     }
     list_append(&holder->ports, &port->link);
+    holder_follow_users(holder, port);
     holder_consider(holder);
     holder_hand_cables(holder);
     holder_want_forwarder(holder);

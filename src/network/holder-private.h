@@ -93,6 +93,8 @@ int holder_reserve(struct holder *holder, const struct port *port, struct error 
 void holder_unreserve(struct holder *holder, const struct port *port);
 /* holder-links.c: an address that no guest has. */
 int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error);
+/* Deletes the link of a tap by name when nobody is left to open it. */
+void holder_follow_users(struct holder *holder, struct port *port);
 /* holder-ports.c */
 void holder_call_add_port(struct call *call);
 /* Makes the link of a port whose other fields are set, and adds it to the list, which then owns

@@ -158,6 +158,7 @@ static void link_found(void *context, const struct rtnl_link_info *link)
         return;
     log_info(holder->spec.name, "port %s found", port->id);
     list_append(&holder->ports, &port->link);
+    holder_follow_users(holder, port);
 }
 
 /* The kernel dropped messages (ENOBUFS): what is still there is there, the rest is gone. */

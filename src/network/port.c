@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static const char *const backend_names[] = {
     [PORT_TAP] = "tap",
     [PORT_NAMESPACE] = "namespace",
     [PORT_HOST_LINK] = "host_link",
+    [PORT_NAMED_TAP] = "named_tap",
     [PORT_STREAM] = "stream",
     [PORT_DATAGRAM] = "datagram",
     [PORT_DATAGRAM_NEXT] = "datagram_next",
@@ -34,7 +36,7 @@ struct port *port_new(void)
 {
     struct port *port = alloc_new(struct port);
 
-    port->tap = port->peer = -1;
+    port->tap = port->peer = port->users = -1;
     list_init(&port->link);
     return port;
 }
@@ -44,6 +46,8 @@ void port_free(struct port *port)
     if (!port)
         return;
     port_close(port);
+    source_remove(&port->using);
+    fd_close(&port->users);
     free(port->address);
     free(port);
 }
@@ -198,7 +202,7 @@ int port_parse(const json_t *parameters, struct port *ret, struct error *error)
         {"name", parse_name},       {"ip", parse_ip},
         {"tso", parse_tso},         {"checksumOffload", parse_checksum_offload},
     };
-    struct port port = {.backend = PORT_TAP, .queues = 1, .tap = -1, .peer = -1};
+    struct port port = {.backend = PORT_TAP, .queues = 1, .tap = -1, .peer = -1, .users = -1};
 
     list_init(&port.link);
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -320,6 +324,26 @@ static int host_link_open(struct port *port, const struct port_segment *segment,
     return -ENODEV;
 }
 
+/* Nobody has it open until the hypervisor does, in here. The guest's side gets a descriptor that
+ * says whether anybody still may. */
+static int named_tap_open(struct port *port, const struct port_segment *segment,
+                          struct port_fds *fds, struct error *error)
+{
+    OWN(fd) int tap = -1;
+    int ends[2], r = tap_open(port->id, 1, &tap, error);
+
+    (void)segment;
+    if (r < 0)
+        return r;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_system(error, -errno, "cannot make a pipe");
+    port->users = ends[0];
+    fds->fds[0] = ends[1];
+    fds->count = 1;
+    r = tap_persist(tap);
+    return r < 0 ? error_system(error, r, "cannot keep device %s", port->id) : 0;
+}
+
 static int buffer_set(int fd)
 {
     int size = SOCKET_BUFFER;
@@ -354,8 +378,9 @@ typedef int port_open_fn(struct port *port, const struct port_segment *segment,
 
 static port_open_fn *const open_calls[] = {
     [PORT_TAP] = tap_port_open,        [PORT_NAMESPACE] = namespace_open,
-    [PORT_HOST_LINK] = host_link_open, [PORT_STREAM] = cable_open,
-    [PORT_DATAGRAM] = cable_open,      [PORT_DATAGRAM_NEXT] = cable_open,
+    [PORT_HOST_LINK] = host_link_open, [PORT_NAMED_TAP] = named_tap_open,
+    [PORT_STREAM] = cable_open,        [PORT_DATAGRAM] = cable_open,
+    [PORT_DATAGRAM_NEXT] = cable_open,
 };
 
 /* A bridge has room for BR_MAX_PORTS: net/bridge/br_private.h. */
@@ -385,6 +410,13 @@ int port_describe(const struct port *port, struct rtnl *rtnl, struct error *erro
     return rtnl_set_link(rtnl, port->ifindex, &link, error);
 }
 
+/* Most links go with their last descriptor. */
+static bool port_goes_by_itself(const struct port *port)
+{
+    return port->backend != PORT_NAMESPACE && port->backend != PORT_HOST_LINK &&
+           port->backend != PORT_NAMED_TAP;
+}
+
 int port_open(struct port *port, const struct port_segment *segment, struct port_fds *ret,
               struct error *error)
 {
@@ -401,8 +433,7 @@ int port_open(struct port *port, const struct port_segment *segment, struct port
     link.queue = port_has_cable(port) ? CABLE_QUEUE : 0;
     r = rtnl_set_link(segment->rtnl, port->ifindex, &link, error);
     if (r < 0) {
-        if (port->backend == PORT_NAMESPACE ||
-            port->backend == PORT_HOST_LINK) /* others have fds */
+        if (!port_goes_by_itself(port))
             rtnl_delete_link(segment->rtnl, port->ifindex, NULL);
         return explain_full(r, error);
     }

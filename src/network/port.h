@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 
 #include "base/list.h"
+#include "base/loop.h"
 #include "kernel/ns.h"
 #include "kernel/rtnl.h"
 #include "kernel/tap.h"
@@ -22,6 +23,7 @@ enum port_backend {
     PORT_TAP,
     PORT_NAMESPACE,
     PORT_HOST_LINK,
+    PORT_NAMED_TAP,
     PORT_STREAM,
     PORT_DATAGRAM,
     PORT_DATAGRAM_NEXT
@@ -37,6 +39,12 @@ struct port {
     struct in_addr ip; /* reserved for it; 0.0.0.0: none */
     pid_t pid;         /* that asked for it */
     unsigned queues;   /* of a tap */
+
+    /* Of a tap that is opened by its name: it goes when this says that nobody will any more; owned.
+     * The reading end of a pipe that the command has or, for a later holder, a pidfd of it. */
+    int users;
+    struct source using;
+    struct holder *holder; /* whose port it is; for using */
 
     /* A port whose guest has a socket: the tap and the network's end of the socket, owned, which an
      * adapter of the forwarder joins (-1: another backend, or not known yet). A copy stays here, so

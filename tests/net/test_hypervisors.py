@@ -188,6 +188,6 @@ def test_other_programs_get_nothing_added(called):
 def test_programs_that_take_no_descriptor(site, program, why):
     done = site.vmlan("run", "shared", "--", program, check=False)
     assert (done.returncode, done.stderr) == (
-        1, f"vmlan run: {program}: {why}; run it inside the network with vmlan exec, on a tap it "
-           "makes there\n")
+        1, f"vmlan run: {program}: {why}; use vmlan run --in-namespace, with {{ifname}} where it "
+           "takes the name\n")
     assert not os.path.exists(site.runtime / "broker.sock")

@@ -25,7 +25,8 @@ IP_HINT = "write four numbers such as 192.168.107.10"
 RANGE_HINT = "use one of 192.168.107.0/24, but not the gateway's or the broadcast address"
 ATTACH_FIELDS = ("Attach has the fields network, configuration, backend, name, mac, learnMac, ip, "
                  "queues, tso, checksumOffload, strict")
-BACKENDS = "its values are tap, namespace, host_link, stream, datagram, datagram_next"
+BACKENDS = ("its values are tap, namespace, host_link, named_tap, stream, datagram, "
+    "datagram_next")
 METHODS = f"{BROKER} has the methods Attach, Acquire, List, …"
 INTERFACES = f"the interfaces are {SERVICE}, {BROKER}"
 KEYS = "Known keys: mode, dhcp, dnsProxy, mtu, …"

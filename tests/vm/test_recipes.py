@@ -100,10 +100,13 @@ def test_tap_by_name(site, image):
     (command,) = commands("tap-by-name")
     assert FIRECRACKER in command
     words = shlex.split(command.replace(FIRECRACKER, 'exec "$@"'))
-    look(site, Guest("named", image, stage.workdir(site), env=site.env, memory=128,
-                     prefix=[*site.user.prefix, *words, "sh"],
-                     net_args=["-netdev", "tap,id=net0,ifname=fc0,script=no,downscript=no",
-                               "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:fc"]))
+    site.write("alpha.json.in", '{"host_dev_name": "@IFNAME@", "guest_mac": "@MAC@"}')
+    guest = Guest("alpha", image, stage.workdir(site), env=site.env, memory=128,
+                  prefix=["env", "-C", site.root, *site.user.prefix, *words, "sh"],
+                  net_args=["-netdev", "tap,id=net0,ifname={ifname},script=no,downscript=no",
+                            "-device", "virtio-net-pci,netdev=net0,mac={mac}"])
+    look(site, guest)
+    assert '"host_dev_name": "vm' in (site.root / "alpha.json").read_text()
 
 
 # libvirt
