@@ -8,9 +8,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "broker/counters.h"
 #include "broker/leases.h"
 #include "broker/peer.h"
-#include "broker/tally.h"
 #include "network/address.h"
 #include "network/leases.h"
 #include "network/port.h"
@@ -535,59 +535,13 @@ static void call_forward_list(struct call *call)
     forward_ask(call, "ForwardList");
 }
 
-/* --- Counters --- */
-
-struct counting {
-    struct call *call;
-    struct tally *tally;
-    json_t *networks;
-};
-
-static void counting_free(struct counting *counting)
-{
-    tally_free(counting->tally);
-    json_decref(counting->networks);
-    free(counting);
-}
-
-static void counting_gone(struct call *call, void *context)
-{
-    call_drop(call);
-    counting_free(context);
-}
-
-/* counters NULL: those were all. */
-static void counted(void *context, json_t *counters)
-{
-    struct counting *counting = context;
-    struct call *call = counting->call;
-
-    if (!counters) {
-        call_reply(call, json_pack("{sO}", "networks", counting->networks), NULL, 0);
-        counting_free(counting);
-    } else if (!call_wants_more(call)) {
-        json_array_append(counting->networks, counters);
-    } else if (call_continue(call, json_pack("{s[O]}", "networks", counters)) < 0) {
-        counting_gone(call, counting);
-    }
-}
-
 static void call_counters(struct call *call)
 {
-    struct broker *broker = call_peer(call)->broker;
     const json_t *name = given(call_parameters(call), "network");
-    struct counting *counting;
     struct error error;
 
-    if (name && !registry_find(&broker->registry, json_string_value(name), &error)) {
+    if (counters_call(call_peer(call)->broker, call, json_string_value(name), &error) < 0)
         fail(call, &error);
-        return;
-    }
-    counting = alloc_new(struct counting);
-    *counting = (struct counting){.call = call, .networks = json_array()};
-    call_on_gone(call, counting_gone, counting);
-    counting->tally =
-        tally_new(&broker->loop, &broker->registry, json_string_value(name), counted, counting);
 }
 
 static void call_monitor(struct call *call)

@@ -20,8 +20,9 @@
 #include "cli/summary.h"
 #include "made/version.h"
 
-/* A file gets what has come whenever nothing more is there, or as soon as it is this much. */
-enum { WRITE_BYTES = 256 * 1024 };
+/* A file gets what has come whenever nothing more is there, or as soon as it is this much; in
+ * pieces that a pipe with room takes without waiting (PIPE_BUF). */
+enum { WRITE_BYTES = 256 * 1024, PIECE_BYTES = 4096 };
 
 /* A link that was seen: its block in the file, its name in a line. */
 struct seen_link {
@@ -37,6 +38,7 @@ struct capture {
     unsigned long left;  /* frames; 0: no limit */
     unsigned long taken; /* so far */
     int file;            /* owned; -1: lines on stdout */
+    int signals;         /* owned: that end it */
     struct buf out;
     struct seen_link *links; /* in the order of their blocks */
     size_t link_count;
@@ -84,20 +86,31 @@ static size_t link_find(struct capture *capture, int link)
 
 /* --- output --- */
 
+static int out_fd(const struct capture *capture)
+{
+    return capture->file >= 0 ? capture->file : STDOUT_FILENO;
+}
+
+/* Waits for a reader that is slow, but not once it is told to end. */
 static void out_write(struct capture *capture)
 {
-    int fd = capture->file >= 0 ? capture->file : STDOUT_FILENO;
+    struct pollfd fds[] = {{.fd = out_fd(capture), .events = POLLOUT},
+                           {.fd = capture->signals, .events = POLLIN}};
+    size_t done = 0;
 
-    while (capture->out.size > 0 && !capture->failed) {
-        ssize_t put = write(fd, buf_text(&capture->out), capture->out.size);
+    while (done < capture->out.size && !capture->failed) {
+        size_t left = capture->out.size - done;
+        ssize_t put = -1;
 
-        if (put < 0 && errno == EINTR)
-            continue;
+        if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[0].revents)
+            put =
+                write(fds[0].fd, capture->out.data + done, left < PIECE_BYTES ? left : PIECE_BYTES);
         if (put <= 0)
             capture->failed = true;
         else
-            buf_consume(&capture->out, (size_t)put);
+            done += (size_t)put;
     }
+    buf_consume(&capture->out, done);
 }
 
 static void frame_as_block(struct capture *capture, const struct sniffer_frame *frame)
@@ -128,7 +141,7 @@ static void frame_as_line(struct capture *capture, const struct sniffer_frame *f
 
 /* --- the stream --- */
 
-/* What is there; 1: enough, or negative errno. */
+/* What is there, at most as much as is written at once; 1: enough, or negative errno. */
 static int frames_take(struct capture *capture)
 {
     struct sniffer_frame frame;
@@ -140,9 +153,7 @@ static int frames_take(struct capture *capture)
         if (capture->left && --capture->left == 0)
             return 1;
         if (capture->out.size >= WRITE_BYTES)
-            out_write(capture);
-        if (capture->failed)
-            return 1;
+            return 0;
     }
     return r;
 }
@@ -164,23 +175,23 @@ static int signals_open(void)
 /* A file's reader that has gone is noticed without a frame (POLLERR of a pipe). */
 static int frames_loop(struct capture *capture)
 {
-    OWN(fd) int signals = signals_open();
     struct pollfd fds[] = {{.fd = capture->sniffer.packets, .events = POLLIN},
                            {.fd = capture->sniffer.end},
-                           {.fd = signals, .events = POLLIN},
-                           {.fd = capture->file >= 0 ? capture->file : STDOUT_FILENO}};
+                           {.fd = capture->signals, .events = POLLIN},
+                           {.fd = out_fd(capture)}};
     int r = 0;
 
-    if (signals < 0)
-        return -errno;
     while (r == 0 && !capture->failed) {
+        bool more;
+
         r = frames_take(capture);
+        more = capture->out.size >= WRITE_BYTES;
         out_write(capture);
-        if (r != 0 || poll(fds, ARRAY_SIZE(fds), -1) < 0 || fds[2].revents)
+        if (r != 0 || poll(fds, ARRAY_SIZE(fds), more ? 0 : -1) < 0 || fds[2].revents)
             break;
         capture->failed = fds[3].revents & (POLLERR | POLLHUP);
     }
-    if (r <= 0 && !capture->failed) {
+    if (r <= 0 && !capture->failed) { /* what came before the end */
         sniffer_settle();
         frames_take(capture);
     }
@@ -213,6 +224,9 @@ static int capture_run(struct capture *capture, const struct cli *cli)
 
     if (!port)
         link = (int)json_integer_value(json_object_get(capture->reply, "bridge"));
+    capture->signals = signals_open();
+    if (capture->signals < 0)
+        return cli_fail_text(cli, "cannot wait for signals: %s", strerror(errno));
     if (capture->file >= 0)
         pcapng_section(&capture->out, "vmlan " VMLAN_VERSION);
     link_add(capture, link);
@@ -289,6 +303,7 @@ static void capture_done(struct capture *capture)
 {
     sniffer_close(&capture->sniffer);
     fd_close(&capture->file);
+    fd_close(&capture->signals);
     json_decref(capture->reply);
     buf_done(&capture->out);
     free(capture->filter);
@@ -297,7 +312,7 @@ static void capture_done(struct capture *capture)
 
 static int capture(struct cli *cli)
 {
-    struct capture capture = {.file = -1, .sniffer = {.packets = -1, .end = -1}};
+    struct capture capture = {.file = -1, .signals = -1, .sniffer = {.packets = -1, .end = -1}};
     unsigned long snaplen = SNIFFER_SNAPLEN;
     int r = number_take(cli, "snaplen", SNIFFER_SNAPLEN, &snaplen);
 

@@ -149,6 +149,17 @@ def test_a_pipe_whose_reader_goes(site):
     alice.ping_end()
 
 
+def test_a_reader_that_stops(site):
+    """It may make the capture wait, but not keep it from ending."""
+    alice = Seat(site, "shared", name="alice")
+    capture = site.popen("capture", "shared", "-w", "-", text=False)
+    capture.stderr.readline()
+    alice.check("python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM); "
+                "[s.sendto(bytes(1400), (\"192.168.107.1\", 9)) for _ in range(500)]'")
+    capture.send_signal(signal.SIGTERM)
+    assert capture.wait(5) == 0
+
+
 def test_ends_with_the_network_and_survives_the_rest(site):
     Vm(site, "-n", "shared,name=alice")
     capture = Capture(site)
