@@ -35,12 +35,13 @@ struct client {
     struct clients *clients;
     struct sockaddr_un address;
     struct adapter *adapter; /* NULL: not joined */
-    bool refused;
+    bool refused, unasked;
     int own;         /* a socket connected to the client, until it is joined; -1: it is connected to
                         the path's */
     struct buf held; /* frames until it is joined, prefixed */
     size_t waiting;  /* bytes that may wait at it, charged to the path's socket */
     uint32_t inode;  /* of its socket; 0: not known */
+    bool hidden;     /* its socket can't be found: not looked for again */
 };
 
 struct clients {
@@ -154,11 +155,19 @@ static int client_new(struct clients *clients, const struct sockaddr_un *address
     client->clients = clients;
     client->address = *address;
     client->own = own;
+    client->unasked = true;
     list_append(&clients->list, &client->link);
     if (clients->count++ == 0)
         timer_set(&clients->probe, PROBE_MS);
     *ret = client;
     return 0;
+}
+
+static void client_ask(struct client *client)
+{
+    struct clients *clients = client->clients;
+
+    client->unasked = clients->asked(clients->context, client->address.sun_path) < 0;
 }
 
 static void clients_probe(struct timer *timer)
@@ -167,8 +176,11 @@ static void clients_probe(struct timer *timer)
     struct client *client;
 
     list_each(client, &clients->list, link) {
-        if (address_lives(&client->address))
+        if (address_lives(&client->address)) {
+            if (client->unasked)
+                client_ask(client);
             continue;
+        }
         if (client->adapter)
             adapter_over(client->adapter); /* its owner frees it, and so the client */
         else
@@ -202,18 +214,6 @@ static void client_hold(struct client *client, const struct datagram *d)
     buf_append(&client->held, d->data, d->size);
 }
 
-static struct client *client_ask(struct clients *clients, const struct sockaddr_un *from)
-{
-    struct client *client;
-
-    if (client_new(clients, from, &client) < 0)
-        return NULL;
-    if (clients->asked(clients->context, client->address.sun_path) >= 0)
-        return client;
-    client_free(client);
-    return NULL;
-}
-
 /* Who sent it; somebody new is asked for, where it may be a client at all. */
 static void datagram_attribute(struct clients *clients, struct datagram *d,
                                const struct sockaddr_un *from)
@@ -223,11 +223,13 @@ static void datagram_attribute(struct clients *clients, struct datagram *d,
     if (!frame && !is_greeting(d))
         return;
     d->client = client_find(clients, from->sun_path);
-    if (!d->client)
-        d->client = client_ask(clients, from);
-    if (d->client && frame && !d->client->adapter)
+    if (!d->client && client_new(clients, from, &d->client) < 0)
+        return;
+    if (d->client->unasked)
+        client_ask(d->client);
+    if (frame && !d->client->adapter)
         client_hold(d->client, d);
-    if (d->client && (!frame || !d->client->adapter))
+    if (!frame || !d->client->adapter)
         d->client = NULL;
 }
 
@@ -307,8 +309,9 @@ static bool client_has_room(struct client *client)
         return true;
     if (clients->diag < 0)
         return false;
-    if (!client->inode)
-        unix_diag_find(clients->diag, client->address.sun_path, clients->inode, &client->inode);
+    if (!client->inode && !client->hidden)
+        client->hidden = unix_diag_find(clients->diag, client->address.sun_path, clients->inode,
+                                        &client->inode) < 0;
     if (client->inode && unix_diag_drained(clients->diag, client->inode, &drained) < 0)
         client->inode = 0;
     if (drained)
@@ -363,11 +366,14 @@ int clients_join(struct clients *clients, const char *address, const struct adap
     own.kind = client->own >= 0 ? ADAPTER_DATAGRAM : ADAPTER_SHARED;
     r = adapter_new(clients->loop, &own, take_fd(&tap_fd), take_fd(&client->own), ended, context,
                     ret);
-    if (r < 0)
+    if (r < 0) {
+        client_free(client); /* asked for again */
         return r;
+    }
     held = client->held;
     client->held = BUF_NULL;
     client->adapter = *ret;
+    client->unasked = false;
     (*ret)->client = client;
     adapter_input_held(*ret, &held);
     return 0;
@@ -383,7 +389,7 @@ void clients_refuse(struct clients *clients, const char *address)
     buf_done(&client->held);
 }
 
-void clients_forget(struct clients *clients)
+void clients_ask_again(struct clients *clients)
 {
     struct client *client;
 
@@ -391,7 +397,7 @@ void clients_forget(struct clients *clients)
         return;
     list_each(client, &clients->list, link)
         if (!client->adapter && !client->refused)
-            client_free(client);
+            client_ask(client);
 }
 
 int clients_new(struct loop *loop, int fd, clients_asked_fn *asked, void *context,

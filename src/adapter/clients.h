@@ -16,9 +16,8 @@
 struct clients;
 
 /* A client that has no tap yet has sent its greeting or its first frame, which is kept. address:
- * its path; borrowed. Then one of clients_join(), clients_refuse() and clients_forget() is
- * expected, but not from within; negative errno when that can't be: asked again with the next
- * datagram. */
+ * its path; borrowed. Then one of clients_join() and clients_refuse() is expected, but not from
+ * within; negative errno when that can't be now: asked again soon. */
 typedef int clients_asked_fn(void *context, const char *address);
 
 /* fd: the path's socket; borrowed, and must stay open until clients_free(). Negative errno. */
@@ -34,6 +33,5 @@ int clients_join(struct clients *clients, const char *address, const struct adap
                  int tap, void (*ended)(void *context), void *context, struct adapter **ret);
 /* What the client sends is dropped until it has gone. */
 void clients_refuse(struct clients *clients, const char *address);
-/* Forgets all clients that were asked for and have no answer: they will be asked for again. Accepts
- * NULL. */
-void clients_forget(struct clients *clients);
+/* Asks again for those clients that have no answer: it was lost. Accepts NULL. */
+void clients_ask_again(struct clients *clients);

@@ -229,9 +229,7 @@ static void client_answered(void *context, json_t *reply, int *fds, size_t fd_co
     struct forwarder *forwarder = context;
 
     (void)fds, (void)fd_count, (void)more;
-    if (error)
-        clients_forget(forwarder->clients);
-    else if (!json_is_true(json_object_get(reply, "welcome")))
+    if (!error && !json_is_true(json_object_get(reply, "welcome")))
         clients_refuse(forwarder->clients, json_string_value(json_object_get(reply, "address")));
 }
 
@@ -277,7 +275,7 @@ void forwarder_cables_follow(struct forwarder *forwarder)
     struct cable *cable;
 
     clients_start(forwarder);
-    clients_forget(forwarder->clients);
+    clients_ask_again(forwarder->clients);
     list_each(cable, &forwarder->cables, link) {
         cable_keep(cable);
         cable->asked = false;
