@@ -14,6 +14,7 @@
 #include "base/role.h"
 #include "network/holder.h"
 #include "network/listeners.h"
+#include "network/network-private.h"
 #include "uplink/host.h"
 
 /* A holder that dies this often within the time is not started again. */
@@ -22,40 +23,6 @@ enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
 /* How long a forwarder gets to say it is there before another is started: doubled each time, until
  * one was. */
 enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000 };
-
-struct network {
-    struct list link;
-    struct loop *loop;
-    void *owner;
-    network_ended_fn *ended;
-    struct sockaddr_un address; /* of the holder's socket */
-    struct conn *holder;        /* NULL: none now */
-    struct conn *keeper;        /* the forwarder, asked for the namespaces; NULL: not now */
-    struct conn *watch;         /* to it too: waits for it to want a forwarder; NULL: not now */
-    struct timer forwarder;     /* asks again, some time after one was started */
-    unsigned forwarder_ms;      /* that time */
-    char name[SPEC_NAME_MAX + 1];
-    struct spec spec;
-    bool known;   /* spec is */
-    bool foreign; /* the holder is of a vmlan that is too new for us: it can only be ended */
-    bool pinned;
-    struct ns ns;               /* for the next holder */
-    struct listeners listeners; /* for each holder */
-    struct list requests;
-    struct timer again; /* after a crash, from the loop and not from within a callback */
-    unsigned crashes;
-    uint64_t crashes_since;
-};
-
-struct request {
-    struct list link;
-    struct network *network;
-    char *method;
-    json_t *parameters, *strict;
-    bool revive, sent;
-    conn_reply_fn *answer; /* NULL: forgotten */
-    void *context;
-};
 
 void *network_owner(const struct network *network)
 {
@@ -87,43 +54,6 @@ void network_set_pinned(struct network *network, bool pinned)
     network->pinned = pinned;
 }
 
-static void request_free(struct request *request)
-{
-    list_remove(&request->link);
-    json_decref(request->parameters);
-    json_decref(request->strict);
-    free(request->method);
-    free(request);
-}
-
-static void request_fail(struct request *request, const struct error *error)
-{
-    conn_reply_fn *answer = request->answer;
-    void *context = request->context;
-
-    request_free(request);
-    if (answer)
-        answer(context, NULL, NULL, 0, false, error);
-}
-
-/* Tells requests that they won't be answered: all of them, or those that the next holder is not
- * to be asked. */
-static void requests_fail(struct network *network, bool all, const struct error *error)
-{
-    struct request *request;
-    struct list failed;
-
-    list_init(&failed);
-    list_each(request, &network->requests, link) {
-        if (!all && request->revive)
-            continue;
-        list_remove(&request->link);
-        list_append(&failed, &request->link);
-    }
-    while ((request = list_first(&failed, struct request, link)))
-        request_fail(request, error);
-}
-
 struct directory {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
@@ -148,144 +78,9 @@ static void network_fail(struct network *network, const struct error *error)
     char text[ERROR_TEXT_SIZE];
 
     log_error(network->name, "%s", error_text(error, text, sizeof(text)));
-    requests_fail(network, true, error);
+    network_requests_fail(network, true, error);
     directory_remove(network);
     network->ended(network);
-}
-
-static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
-                             const struct error *error);
-
-static int request_send(struct request *request)
-{
-    char method[64];
-    int r;
-
-    snprintf(method, sizeof(method), "io.vmlan.Holder.%s", request->method);
-    r = conn_call(request->network->holder, method, json_incref(request->parameters), NULL, 0,
-                  false, request_answered, request);
-    request->sent = r >= 0;
-    return r;
-}
-
-static void refuse_foreign(const struct network *network, struct error *error)
-{
-    error_set(error, -ENOSYS, ERROR_UNAVAILABLE,
-              "network %s runs with a newer vmlan than this broker's", network->name);
-    error_hint(error,
-               "use that vmlan: vmlan service restart; or vmlan down %s, which cuts its guests off",
-               network->name);
-}
-
-static bool differs(const struct network *network, const json_t *wanted, struct error *error)
-{
-    OWN(json) json_t *keys = spec_differs(&network->spec, wanted);
-    OWN(buf) struct buf names = BUF_NULL;
-    json_t *key;
-    size_t index;
-
-    if (json_array_size(keys) == 0)
-        return false;
-    json_array_foreach(keys, index, key)
-        buf_printf(&names, "%s%s", index ? ", " : "", json_string_value(key));
-    error_set(error, -EEXIST, ERROR_CONFLICT, "network %s runs with another configuration (%s)",
-              network->name, buf_text(&names));
-    error_hint(error, "vmlan down %s, then start it anew; or leave out strict", network->name);
-    return true;
-}
-
-/* What can be said only now that the holder has been described. */
-static bool request_refused(const struct request *request, struct error *error)
-{
-    static const char *const always[] = {"Describe", "End"};
-    const struct network *network = request->network;
-    bool foreign = network->foreign;
-
-    for (size_t i = 0; i < ARRAY_SIZE(always); i++)
-        foreign = foreign && strcmp(request->method, always[i]) != 0;
-    if (foreign)
-        refuse_foreign(network, error);
-    return foreign || (request->strict && differs(network, request->strict, error));
-}
-
-/* In their order, as many as the connection takes (CONN_PENDING_MAX); the others when answers to
- * these have come, or when there is a holder again. */
-static void requests_send(struct network *network)
-{
-    struct request *request;
-    struct error error;
-
-    if (!network->holder || !network->known)
-        return;
-    list_each(request, &network->requests, link) {
-        if (request->sent)
-            continue;
-        if (request_refused(request, &error))
-            request_fail(request, &error);
-        else if (request_send(request) < 0)
-            return;
-    }
-}
-
-/* What an older holder does not know. */
-static void explain_older(const struct request *request, const struct error *told,
-                          struct error *error)
-{
-    const char *name = request->network->name;
-
-    error_set(error, -ENOSYS, ERROR_UNAVAILABLE,
-              "network %s runs with an older vmlan, which does not know %s", name,
-              strchr(told->where, '.') ? told->where : request->method);
-    error_hint(error, "vmlan down %s, then start it anew: its guests are cut off", name);
-}
-
-static void request_answered(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
-                             const struct error *error)
-{
-    struct request *request = context;
-    struct network *network = request->network;
-    conn_reply_fn *answer = request->answer;
-    void *answer_context = request->context;
-    struct error own;
-
-    if (error && error->code == -ENOSYS) {
-        explain_older(request, error, &own);
-        error = &own;
-    }
-    if (error && error->code == -ECONNRESET) {
-        request->sent = false; /* holder_lost() decides */
-        return;
-    }
-    request_free(request);
-    requests_send(network);
-    if (answer)
-        answer(answer_context, reply, fds, fd_count, more, error);
-}
-
-void network_ask(struct network *network, const struct network_question *question,
-                 conn_reply_fn *answer, void *context)
-{
-    struct request *request = alloc_new(struct request);
-    json_t *parameters = question->parameters;
-
-    *request = (struct request){.network = network,
-                                .method = alloc_text(question->method),
-                                .parameters = parameters ? parameters : json_object(),
-                                .strict = json_incref((json_t *)question->strict),
-                                .revive = question->revive,
-                                .answer = answer,
-                                .context = context};
-    list_append(&network->requests, &request->link);
-    requests_send(network);
-}
-
-void network_forget(struct network *network, const void *context)
-{
-    struct request *request;
-
-    list_each(request, &network->requests, link)
-        if (request->context == context)
-            request->answer = NULL;
 }
 
 static int address_connect(struct network *network, const struct sockaddr_un *address,
@@ -419,7 +214,7 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
     network->forwarder_ms = FORWARDER_FIRST_MS;
     if (!network->foreign)
         forwarder_ask(network);
-    requests_send(network);
+    network_requests_send(network);
 }
 
 static void holder_lost(struct conn *conn, int error);
@@ -466,7 +261,7 @@ static int holder_start(struct network *network, struct error *error)
               kept + 4 - count, count, false, started, network);
     conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
               network);
-    requests_send(network);
+    network_requests_send(network);
     return 0;
 }
 
@@ -568,7 +363,7 @@ static void holder_ended(struct network *network)
     listeners_done(&network->listeners);
     network->pinned = false;
     error_set(&error, -ENOENT, ERROR_NO_NETWORK, "network %s has ended", network->name);
-    requests_fail(network, !network->known, &error);
+    network_requests_fail(network, !network->known, &error);
     if (!list_empty(&network->requests)) { /* who asks for a port gets a new network */
         timer_set(&network->again, 0);
         return;
@@ -666,15 +461,12 @@ int network_adopt(struct loop *loop, const char *name, void *owner, network_ende
 
 void network_free(struct network *network)
 {
-    struct request *request;
-
     if (!network)
         return;
     conn_free(network->holder);
     conn_free(network->watch);
     conn_free(network->keeper);
-    list_each(request, &network->requests, link)
-        request_free(request);
+    network_requests_drop(network);
     list_remove(&network->link);
     timer_done(&network->again);
     timer_done(&network->forwarder);

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import lib
 import pytest
@@ -17,6 +16,7 @@ from wire import Line, SocketGuest
 pytestmark = [pytest.mark.engine, pytest.mark.needs("iperf3"), pytest.mark.limit(110)]
 
 ROUNDS = 100
+FLOW = 6  # seconds
 
 
 @pytest.fixture
@@ -81,17 +81,16 @@ def test_broker_killed_and_replaced_a_hundred_times(upgradable):
 
     before, leases = ports(site), site.json("leases", "shared")
     holder, forwarder = the(site, "vmlan-holder"), the(site, "vmlan-forward")
-    start = time.monotonic()
     for number in range(4):
         one_round(number)
-    each = (time.monotonic() - start) / 4
-    first = figures(site)
-    flow = Flow(alice, bob, int(each * ROUNDS * 1.3) + 2)
-    for number in range(ROUNDS):
-        one_round(number)
-    assert flow.running()
-    last = figures(site)
-    assert flow.lost(90) == 0
+    first, done = figures(site), 0
+    while done < ROUNDS:  # one flow after the other: how long a round takes is the machine's matter
+        flow = Flow(alice, bob, FLOW)
+        while done < ROUNDS and flow.running():
+            one_round(done)
+            done += 1
+        last = figures(site)
+        assert flow.lost(FLOW + 20) == 0
     assert line.end() == []
     assert site.json("leases", "shared") == leases
     assert [one["pinned"] for one in site.json("ls")] == [True]
@@ -111,7 +110,7 @@ def assert_no_growth(first, last):
     for name, (before,) in first.items():
         (after,) = last[name]
         assert after.descriptors <= before.descriptors + 2, name  # a connection on its way out
-        assert after.memory <= before.memory + 300, name
+        assert after.memory <= before.memory + 512, name
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

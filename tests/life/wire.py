@@ -53,7 +53,7 @@ class SocketGuest:
 class Line:
     """Numbered frames from sender to receiver, until end(): sent, and the numbers that arrived."""
 
-    def __init__(self, sender, receiver, pause=0.005, size=200):
+    def __init__(self, sender, receiver, pause=0.02, size=200):
         self.sender, self.receiver = sender, receiver
         self.pause, self.payload = pause, os.urandom(size)
         self.sent, self.arrived, self.torn = 0, [], []
