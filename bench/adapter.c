@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,6 +45,8 @@ enum {
     QUEUE_LARGE = 100, /* of taps with segmentation offload */
     QUEUE_SMALL = 1000,
 };
+
+#define CONTROL "cubic"
 
 static const struct kind {
     const char *name;
@@ -251,6 +254,8 @@ static void kernel_source(int me)
 
     do {
         fd = socket(AF_INET, SOCK_STREAM, 0);
+        /* A machine's own may pace (bbr), and that would be measured. */
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, CONTROL, sizeof(CONTROL) - 1);
         if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
             break;
         close(fd);

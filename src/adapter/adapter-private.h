@@ -45,6 +45,8 @@ struct adapter {
      * those that are pending must go before anything else as their frame's beginning has gone. */
     struct place place;
     size_t send_buffer, torn;
+    size_t portion;  /* bytes that a turn reads at most */
+    unsigned writes; /* to the tap, in the last turn */
     struct adapter_counters counters;
     void (*ended)(void *context);
     void *context;

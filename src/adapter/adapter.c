@@ -40,6 +40,7 @@ static void tap_write(void *context, const struct iovec *iov, int count, unsigne
 {
     struct adapter *a = context;
 
+    a->writes++;
     if (writev(a->tap, iov, count) < 0)
         a->counters.in_dropped += frames;
 }

@@ -5,7 +5,7 @@
 
 #include "adapter/adapter-private.h"
 
-enum { MESSAGES = 128 };
+enum { MESSAGES = 64 }; /* as RECEIVE_FRAMES in datagram.c */
 
 static void datagram_next_receive(struct adapter *a, uint8_t *room, size_t size)
 {

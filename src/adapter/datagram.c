@@ -11,7 +11,9 @@
 
 #include "adapter/adapter-private.h"
 
-enum { RECEIVE_FRAMES = 128 }; /* a turn, so that other ports have theirs */
+enum {
+    RECEIVE_FRAMES = 64
+}; /* a turn: other ports have theirs, and queues their limit (stream.c) */
 
 size_t datagram_slot(const struct adapter *a)
 {

@@ -191,15 +191,15 @@ static void turn_end(struct place *place, int peer, size_t size)
     atomic_store_explicit(&page->cookie, 0, memory_order_release);
 }
 
-ssize_t place_read(struct place *place, int peer)
+ssize_t place_read(struct place *place, int peer, size_t size)
 {
-    size_t rest = place->rest.size;
+    size_t rest = place->rest.size, room = JOURNAL_ROOM - rest;
     ssize_t got;
 
     if (place->skip > 0)
         return skip_read(place, peer);
     turn_begin(place, peer);
-    got = recv(peer, page->room + rest, JOURNAL_ROOM - rest, MSG_DONTWAIT);
+    got = recv(peer, page->room + rest, size < room ? size : room, MSG_DONTWAIT);
     if (got < 0)
         got = -errno;
     else

@@ -50,7 +50,7 @@ uint8_t *journal_room(void);
 /* Finds out where the stream is. */
 void place_init(struct place *place, int peer);
 void place_done(struct place *place);
-/* Reads into the room, behind the rest, which is put there first, and returns how many bytes there
- * are now; what follows the last whole frame has become the rest. 0: the end. -EAGAIN: nothing now.
- * Negative errno. */
-ssize_t place_read(struct place *place, int peer);
+/* Reads at most size bytes into the room, behind the rest, which is put there first, and returns
+ * how many bytes there are now; what follows the last whole frame has become the rest. 0: the end.
+ * -EAGAIN: nothing now. Negative errno. */
+ssize_t place_read(struct place *place, int peer, size_t size);

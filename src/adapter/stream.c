@@ -14,7 +14,10 @@
 #include "base/log.h"
 
 enum {
-    PIECE = 32 * 1024,   /* unix_stream_sendmsg() in net/unix/af_unix.c: UNIX_SKB_FRAGS_SZ */
+    PIECE = 32 * 1024, /* unix_stream_sendmsg() in net/unix/af_unix.c: UNIX_SKB_FRAGS_SZ */
+    PORTION_MIN = 4 * 1024,
+    WRITES_MAX =
+        50, /* half of the queue of a port that is a cable: CABLE_QUEUE in network/port.c */
     OVERHEAD = 8 * 1024, /* of the buffers that the largest frame needs */
 };
 
@@ -25,6 +28,7 @@ static void stream_begin(struct adapter *a)
 
     getsockopt(a->peer, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
     a->send_buffer = (size_t)bytes;
+    a->portion = JOURNAL_ROOM;
     place_init(&a->place, a->peer);
 }
 
@@ -33,11 +37,23 @@ static void frame_arrived(void *context, uint8_t *frame, size_t size)
     adapter_input(context, frame, size);
 }
 
+/* A turn of small frames, which don't join, would bring more than the queues of other guests' taps
+ * hold, as nobody reads those meanwhile: the next turn is to bring less. */
+static void portion_adapt(struct adapter *a)
+{
+    if (a->writes > WRITES_MAX && a->portion > PORTION_MIN)
+        a->portion /= 2;
+    else if (a->writes < WRITES_MAX / 2 && a->portion < JOURNAL_ROOM)
+        a->portion *= 2;
+}
+
 static void stream_receive(struct adapter *a, uint8_t *room, size_t size)
 {
-    ssize_t got = place_read(&a->place, a->peer);
+    ssize_t got;
 
-    (void)size;
+    portion_adapt(a);
+    a->writes = 0;
+    got = place_read(&a->place, a->peer, a->portion < size ? a->portion : size);
     if (got <= 0) {
         a->over = got == 0 || (got != -EAGAIN && got != -EINTR);
     } else if (deframer_run(room, (size_t)got, frame_arrived, a) < 0) {
