@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -53,8 +54,8 @@ int host_link_check(struct error *error)
 /* The lowest free vmlanN. */
 static void name_choose(char name[IF_NAMESIZE])
 {
-    for (int number = 0; number < LINKS_MAX; number++) {
-        snprintf(name, IF_NAMESIZE, "vmlan%d", number);
+    for (uint16_t number = 0; number < LINKS_MAX; number++) {
+        snprintf(name, IF_NAMESIZE, "vmlan%u", number);
         if (!if_nametoindex(name))
             return;
     }
