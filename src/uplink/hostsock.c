@@ -69,6 +69,22 @@ void hostsock_carry(struct hostsock *s, const struct packet *packet)
                  packet->dont_fragment ? n->dont : n->may);
 }
 
+int hostsock_send(struct hostsock *s, const struct msghdr *message,
+                  void (*errors)(struct hostsock *s))
+{
+    int error = 0;
+
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (sendmsg(s->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return 0;
+        error = errno;
+        if (error == EAGAIN || error == ENOBUFS)
+            return 0; /* lost, as on any link that is full */
+        errors(s);
+    }
+    return -error;
+}
+
 bool hostsock_second(struct hostsock *s)
 {
     if (s->second.any.sa_family == AF_UNSPEC ||

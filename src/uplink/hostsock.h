@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/socket.h>
+
 #include "uplink/packet.h"
 
 struct hostsock {
@@ -25,6 +27,11 @@ void hostsock_close(struct hostsock *s); /* accepts HOSTSOCK_NULL */
 
 /* Makes what is sent next look like the guest's packet. */
 void hostsock_carry(struct hostsock *s, const struct packet *packet);
+
+/* Sends one message; negative errno. An error of an earlier one is reported by the kernel once
+ * instead of sending: then errors() is to empty the error queue, and it is sent again. */
+int hostsock_send(struct hostsock *s, const struct msghdr *message,
+                  void (*errors)(struct hostsock *s));
 
 /* Goes over to the second destination. False when there is none or it can't be reached. */
 bool hostsock_second(struct hostsock *s);

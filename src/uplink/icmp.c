@@ -80,8 +80,9 @@ static uint8_t *message_finish(struct icmp_flow *f, uint8_t *buffer, size_t size
     return message - ip;
 }
 
-static void flow_errors(struct icmp_flow *f)
+static void flow_errors(struct hostsock *socket)
 {
+    struct icmp_flow *f = container_of(socket, struct icmp_flow, socket);
     uint8_t buffer[PACKET_IP_MAX + SOCKERR_QUOTE_MAX], *packet;
     struct packet_head head = {.src = &f->flow.guest,
                                .dst = &f->flow.remote,
@@ -124,7 +125,7 @@ static void flow_ready(struct source *source, uint32_t events)
     struct icmp_flow *f = container_of(source, struct icmp_flow, source);
 
     if (events & EPOLLERR)
-        flow_errors(f);
+        flow_errors(&f->socket);
     for (int i = 0; (events & EPOLLIN) && i < RECEIVE_BATCH && flow_reply(f); i++)
         continue;
 }
@@ -192,27 +193,11 @@ static struct icmp_flow *flow_get(struct icmp *icmp, const union endpoint *guest
     return f;
 }
 
-/* Sends a request; negative errno. An error of an earlier one is reported by the kernel once
- * instead of sending: then it is sent again. */
-static int request_send(struct icmp_flow *f, const uint8_t *message, size_t size)
-{
-    int error = 0;
-
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (send(f->socket.fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return 0;
-        error = errno;
-        if (error == EAGAIN || error == ENOBUFS)
-            return 0; /* lost, as on any link that is full */
-        flow_errors(f);
-    }
-    return -error;
-}
-
 void icmp_input(struct icmp *icmp, const uint8_t *data, const struct packet *packet)
 {
     const uint8_t *message = data + packet->l4;
     union endpoint guest = packet->src;
+    struct iovec piece = {(void *)message, packet->size - packet->l4};
     struct icmp_flow *f;
     int r;
 
@@ -224,7 +209,8 @@ void icmp_input(struct icmp *icmp, const uint8_t *data, const struct packet *pac
         return;
     flows_touch(icmp->flows, &f->flow, 0);
     hostsock_carry(&f->socket, packet);
-    r = request_send(f, message, packet->size - packet->l4);
+    r = hostsock_send(&f->socket, &(struct msghdr){.msg_iov = &piece, .msg_iovlen = 1},
+                      flow_errors);
     if (r < 0)
         tun_error(icmp->tun, packet_error_of(-r), r == -EMSGSIZE ? hostsock_mtu(&f->socket) : 0,
                   data, packet);

@@ -93,8 +93,9 @@ static void error_tell(struct udp_flow *f, const struct sockerr *e)
 }
 
 /* Empties the error queue. What this kernel says itself is seen by who sends. */
-static void flow_errors(struct udp_flow *f)
+static void flow_errors(struct hostsock *socket)
 {
+    struct udp_flow *f = container_of(socket, struct udp_flow, socket);
     struct sockerr e;
 
     while (sockerr_read(f->socket.fd, &e) == 0) {
@@ -114,7 +115,7 @@ static void flow_ready(struct source *source, uint32_t events)
     struct udp_flow *f = container_of(source, struct udp_flow, source);
 
     if (events & EPOLLERR)
-        flow_errors(f);
+        flow_errors(&f->socket);
     if (events & EPOLLIN)
         flow_receive(f);
 }
@@ -194,8 +195,7 @@ static struct udp_flow *flow_get(struct udp *udp, const uint8_t *data, const str
     return f;
 }
 
-/* Sends pieces as datagrams of `unit` bytes; negative errno. An error of an earlier datagram is
- * reported by the kernel once instead of sending: then it is sent again. */
+/* Sends pieces as datagrams of `unit` bytes; negative errno. */
 static int pieces_send(struct udp_flow *f, struct iovec *pieces, int count, size_t unit,
                        bool several)
 {
@@ -204,7 +204,6 @@ static int pieces_send(struct udp_flow *f, struct iovec *pieces, int count, size
         char bytes[CMSG_SPACE(sizeof(uint16_t))];
     } control = {0};
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-    int error = 0;
 
     if (several) {
         uint16_t segment = (uint16_t)unit;
@@ -214,15 +213,7 @@ static int pieces_send(struct udp_flow *f, struct iovec *pieces, int count, size
         control.align = (struct cmsghdr){CMSG_LEN(sizeof(segment)), SOL_UDP, UDP_SEGMENT};
         memcpy(CMSG_DATA(&control.align), &segment, sizeof(segment));
     }
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (sendmsg(f->socket.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return 0;
-        error = errno;
-        if (error == EAGAIN || error == ENOBUFS)
-            return 0; /* lost, as on any link that is full */
-        flow_errors(f);
-    }
-    return -error;
+    return hostsock_send(&f->socket, &message, flow_errors);
 }
 
 static int pieces_send_single(struct outgoing *out)
