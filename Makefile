@@ -20,7 +20,7 @@ SANITIZE_CFLAGS := '-fno-omit-frame-pointer','-fno-sanitize-recover=all'
 C_FILES = $(shell find . \( -path ./build -o -path ./.git \) -prune -o -name '*.[ch]' -print)
 SHELL_FILES = $(shell grep -rlIE '^\#!.*[/ ](ba)?sh\b' --exclude-dir=build --exclude-dir=.git .)
 
-.PHONY: all asan clang demo test soak bench fuzz install clean format check-format lint
+.PHONY: all asan clang demo test soak bench fuzz deb package-test install clean format check-format lint
 
 all: build/build.ninja
 	$(MESON) compile -C build
@@ -73,6 +73,22 @@ fuzz: clang
 		$$target $(FUZZ_ARGS) -artifact_prefix=build/fuzz/$$name- build/fuzz/$$name $$seeds; \
 	done; \
 	[ -n "$$found" ] || { echo "no fuzz targets in build/clang" >&2; exit 1; }
+
+# The packages and what lintian says of them, in build/deb. The tests are "make test".
+deb:
+	tools/install-deps deb
+	rm -rf build/deb
+	mkdir -p build/deb/vmlan
+	git ls-files -z | xargs -0 cp --parents -t build/deb/vmlan
+	cd build/deb/vmlan && DEB_BUILD_OPTIONS="nocheck $$DEB_BUILD_OPTIONS" \
+		dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary
+	cd build/deb && lintian --fail-on error vmlan_*.changes
+
+# As root: installs the packages on a new Debian, runs guests from there, and removes them.
+package-test: deb
+	tools/install-deps package-test
+	tests/vm/guest/build build/guest
+	tests/package/run build/deb
 
 install: all
 	$(MESON) install -C build

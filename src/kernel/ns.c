@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "made/version.h"
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14, include/uapi/asm-generic/socket.h */
 #endif
@@ -47,9 +49,9 @@ static const struct ns_switch {
     {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1,
      "AppArmor forbids user namespaces to programs without a profile "
      "(kernel.apparmor_restrict_unprivileged_userns is 1)",
-     "install vmlan's AppArmor profile, or as root: echo "
-     "kernel.apparmor_restrict_unprivileged_userns=0 > /etc/sysctl.d/50-vmlan.conf && "
-     "sysctl --system"},
+     "install vmlan's profile, as root: cp " VMLAN_APPARMOR
+     " /etc/apparmor.d/ && apparmor_parser -r "
+     "/etc/apparmor.d/vmlan"},
     {"/proc/sys/user/max_user_namespaces", 0,
      "this machine allows no user namespaces (user.max_user_namespaces is 0)",
      "as root: echo user.max_user_namespaces=15000 > /etc/sysctl.d/50-vmlan.conf && "
