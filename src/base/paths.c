@@ -155,6 +155,32 @@ int paths_write(const char *path, const char *text, struct error *error)
     return error_system(error, r, "cannot write %s", path);
 }
 
+/* Ours never have an x. */
+static bool is_managers(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && (status.st_mode & 0777) == 0700;
+}
+
+bool paths_only_managers(const char *path)
+{
+    OWN(dir) DIR *dir = opendir(path);
+    struct dirent *entry;
+    char inside[2 * PATHS_MAX];
+    bool any = false;
+
+    while (dir && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(inside, sizeof(inside), "%s/%s", path, entry->d_name);
+        if (!is_managers(inside))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 void paths_remove(const char *path)
 {
     OWN(dir) DIR *dir = opendir(path);
@@ -165,7 +191,7 @@ void paths_remove(const char *path)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         snprintf(inside, sizeof(inside), "%s/%s", path, entry->d_name);
-        if (unlink(inside) < 0 && errno == EISDIR)
+        if (!is_managers(inside) && unlink(inside) < 0 && errno == EISDIR)
             paths_remove(inside);
     }
     rmdir(path);

@@ -29,5 +29,8 @@ int paths_make(const char *path, struct error *error);
 /* Replaces the file at path by text: written beside it first, then renamed over it. */
 int paths_write(const char *path, const char *text, struct error *error);
 
-/* Removes a directory and all that is in it, as far as it can. */
+/* A socket at which a service manager listens, to start what answers there, has mode 0700: the x
+ * says that the path is the manager's. paths_remove() removes a directory and all else that is in
+ * it, as far as it can; paths_only_managers() tells whether there is nothing else. */
 void paths_remove(const char *path);
+bool paths_only_managers(const char *path);

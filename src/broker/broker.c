@@ -42,6 +42,7 @@ static void networks_changed(struct registry *registry)
     struct broker *broker = container_of(registry, struct broker, registry);
 
     monitor_follow(&broker->monitor);
+    activation_follow(&broker->activation);
     if (broker_is_unused(broker))
         timer_set(&broker->idle, BROKER_IDLE_MS);
 }
@@ -109,7 +110,7 @@ static int listener_take(struct broker *broker, struct error *error)
         if (broker->listener < 0 && (named || !given[i].name[0])) {
             broker->listener = given[i].fd;
             broker->activated = named;
-        } else {
+        } else if (!activation_add(&broker->activation, given[i].name, given[i].fd)) {
             close(given[i].fd);
         }
     }
@@ -127,6 +128,7 @@ static int broker_init(struct broker *broker, struct error *error)
     *broker = (struct broker){.loop.epoll = -1, .listener = -1, .peers_max = peer_limit()};
     list_init(&broker->peers);
     registry_init(&broker->registry, &broker->loop, networks_changed);
+    activation_init(&broker->activation, &broker->loop, &broker->registry);
     monitor_init(&broker->monitor, &broker->loop, &broker->registry);
     scrape_init(&broker->scrape, &broker->loop, &broker->registry);
     r = listener_take(broker, error);
@@ -149,7 +151,10 @@ static int broker_init(struct broker *broker, struct error *error)
         return error_system(error, r, "cannot start the broker");
     scrape_begin(&broker->scrape);
     timer_set(&broker->idle, BROKER_IDLE_MS);
-    return registry_adopt(&broker->registry, error);
+    r = registry_adopt(&broker->registry, error);
+    if (r >= 0)
+        activation_follow(&broker->activation);
+    return r;
 }
 
 static void broker_done(struct broker *broker)
@@ -161,6 +166,7 @@ static void broker_done(struct broker *broker)
     list_each(peer, &broker->peers, link)
         peer_free(peer);
     registry_done(&broker->registry);
+    activation_done(&broker->activation);
     source_remove(&broker->listening);
     presence_done(&broker->presence);
     fd_close(&broker->listener);

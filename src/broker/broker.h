@@ -11,6 +11,7 @@
 
 #include "base/loop.h"
 #include "base/presence.h"
+#include "broker/activation.h"
 #include "broker/monitor.h"
 #include "broker/registry.h"
 #include "broker/scrape.h"
@@ -25,6 +26,7 @@ struct broker {
     struct signals signals;
     struct interface *interface;
     struct registry registry;
+    struct activation activation;
     struct monitor monitor;
     struct scrape scrape;
     int listener;   /* owned */

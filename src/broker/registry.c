@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/paths.h"
+#include "broker/activation.h"
 #include "broker/subnets.h"
 #include "config/networks.h"
 
@@ -67,14 +68,22 @@ static void registry_add(struct registry *registry, struct network *network)
     registry->changed(registry);
 }
 
-static void adopt_one(struct registry *registry, const char *name)
+static struct listeners given_of(const struct registry *registry, const char *name)
 {
+    return registry->activation ? activation_listeners(registry->activation, name) : LISTENERS_NULL;
+}
+
+static void adopt_one(struct registry *registry, const char *net, const char *name)
+{
+    struct listeners given = given_of(registry, name);
+    char directory[PATHS_MAX + 300];
     struct network *network;
     struct error error;
 
-    if (spec_check_name(name, NULL) < 0)
+    snprintf(directory, sizeof(directory), "%s/%s", net, name);
+    if (spec_check_name(name, NULL) < 0 || paths_only_managers(directory))
         return;
-    if (network_adopt(registry->loop, name, registry, network_over, &network, &error) < 0) {
+    if (network_adopt(registry->loop, name, &given, registry, network_over, &network, &error) < 0) {
         log_warn(name, "nothing is left of this network: %s", error.reason);
         return;
     }
@@ -94,7 +103,7 @@ int registry_adopt(struct registry *registry, struct error *error)
     strcat(path, "/net");
     dir = opendir(path);
     while (dir && (entry = readdir(dir)))
-        adopt_one(registry, entry->d_name);
+        adopt_one(registry, path, entry->d_name);
     return 0;
 }
 
@@ -154,6 +163,7 @@ struct network *registry_get(struct registry *registry, const char *name,
 {
     OWN(spec) struct spec spec = {0};
     struct network *network = network_named(registry, name);
+    struct listeners given = given_of(registry, name);
     int r;
 
     /* A wrong configuration is refused also where it would not be used: it is wrong. */
@@ -166,7 +176,7 @@ struct network *registry_get(struct registry *registry, const char *name,
     if (network)
         return network;
     if (subnets_settle(&spec, &registry->networks, error) < 0 ||
-        network_start(registry->loop, &spec, registry, network_over, &network, error) < 0)
+        network_start(registry->loop, &spec, &given, registry, network_over, &network, error) < 0)
         return NULL;
     registry_add(registry, network);
     return network;

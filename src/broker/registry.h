@@ -8,6 +8,7 @@ struct registry {
     struct loop *loop;
     struct list networks;                       /* struct network */
     void (*changed)(struct registry *registry); /* a network came or went */
+    const struct activation *activation;        /* borrowed; NULL: none */
 };
 
 void registry_init(struct registry *registry, struct loop *loop,

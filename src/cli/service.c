@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "base/paths.h"
 #include "cli/broker.h"
+#include "cli/listening.h"
 #include "cli/session.h"
 #include "cli/systemctl.h"
 #include "cli/units.h"
@@ -71,18 +72,59 @@ static int program_path(char *path, struct error *error)
     return -ENOENT;
 }
 
-static int units_now(const struct cli *cli, struct units *ret, struct error *error)
+static json_t *keys_of(const json_t *object)
+{
+    json_t *names = json_array(), *value;
+    const char *name;
+
+    json_object_foreach((json_t *)object, name, value)
+        json_array_append_new(names, json_string(name));
+    return names;
+}
+
+/* What a registration is made from, and makes. */
+struct registration {
+    char directory[PATHS_MAX], runtime[PATHS_MAX];
+    json_t *found;          /* units of an earlier one */
+    json_t *listen, *later; /* networks: listening.h */
+    struct units units;
+};
+
+static void own_registration(struct registration *r)
+{
+    json_decref(r->found);
+    json_decref(r->listen);
+    json_decref(r->later);
+    units_done(&r->units);
+}
+
+static int units_now(const struct cli *cli, struct registration *registration, struct error *error)
 {
     OWN(json) json_t *environment = environment_now(cli);
-    char program[PATHS_MAX], runtime[PATHS_MAX], state[PATHS_MAX];
-    struct units_facts facts = {program, runtime, state, environment};
+    char program[PATHS_MAX], state[PATHS_MAX];
+    struct units_facts facts = {program, registration->runtime, state, environment,
+                                registration->listen};
     int r = program_path(program, error);
 
     if (r >= 0)
-        r = paths_runtime(runtime, error);
-    if (r >= 0)
         r = paths_state(state, error);
-    return r < 0 ? r : units_make(&facts, ret, error);
+    return r < 0 ? r : units_make(&facts, &registration->units, error);
+}
+
+static int registration_make(const struct cli *cli, const struct networks *networks,
+                             struct registration *registration, struct error *error)
+{
+    OWN(json) json_t *names = keys_of(networks->vmnet);
+    int r = units_directory(registration->directory, error);
+
+    if (r >= 0)
+        r = paths_runtime(registration->runtime, error);
+    if (r < 0)
+        return r;
+    registration->found = units_found(registration->directory);
+    listening_split(registration->runtime, names, registration->found, &registration->listen,
+                    &registration->later);
+    return units_now(cli, registration, error);
 }
 
 /* systemctl with some words, then the units that are sockets; with all: the service, too. */
@@ -104,16 +146,6 @@ static int systemctl_units(const char *const *words, const json_t *names, bool a
             any = true;
         }
     return any ? systemctl_run(list, output, error) : 0;
-}
-
-static json_t *keys_of(const json_t *object)
-{
-    json_t *names = json_array(), *value;
-    const char *name;
-
-    json_object_foreach((json_t *)object, name, value)
-        json_array_append_new(names, json_string(name));
-    return names;
 }
 
 /* Stops what an earlier registration started; networks and their ports go on. */
@@ -150,52 +182,65 @@ static void units_print(const char *directory, const struct units *units)
         printf("# %s/%s\n%s\n", directory, name, json_string_value(text));
 }
 
-static void registered_print(const char *directory, const struct units *units)
+static void registered_print(const struct registration *registration)
 {
     const char *name;
     json_t *text;
+    size_t index;
 
-    json_object_foreach(units->texts, name, text)
-        printf("wrote %s/%s\n", directory, name);
-    printf("enabled and started %s\n"
-           "the broker now starts when a program asks for a network\n",
-           units->sockets);
+    json_object_foreach(registration->units.texts, name, text)
+        printf("wrote %s/%s\n", registration->directory, name);
+    printf(
+        "enabled and started %s\n"
+        "the broker now starts when a program asks for a network, and a network when a hypervisor "
+        "connects to its path\n",
+        registration->units.sockets);
+    json_array_foreach(registration->later, index, text)
+        printf("network %s runs with paths of its own: once it has ended, vmlan service register "
+               "has systemd listen there\n",
+               json_string_value(text));
 }
 
 /* With everything known that can be wrong before anything is changed. */
-static int register_units(const char *directory, const struct units *units, struct error *error)
+static int register_units(const struct registration *registration, struct error *error)
 {
-    OWN(json) json_t *found = units_found(directory);
+    OWN(json)
+    json_t *stop =
+        listening_stoppable(registration->runtime, registration->found, registration->units.texts);
     OWN(fd) int lock = -1;
     int r = systemctl_reach(error);
 
     if (r >= 0)
-        r = units_stop(found, error);
+        r = units_stop(stop, error);
     if (r >= 0)
         r = lock = broker_keep_out(error);
     if (r >= 0)
-        r = units_write(directory, units, error);
-    return r < 0 ? r : units_enable(directory, units, error);
+        r = units_write(registration->directory, &registration->units, error);
+    if (r < 0)
+        return r;
+    listening_release(registration->runtime, stop);
+    return units_enable(registration->directory, &registration->units, error);
 }
 
 static int register_(const struct cli *cli)
 {
-    OWN(units) struct units units = {0};
-    char directory[PATHS_MAX];
+    OWN(registration) struct registration registration = {0};
+    OWN(networks) struct networks networks = {0};
     struct error error;
-    int r = units_directory(directory, &error);
+    int r;
 
-    if (r >= 0)
-        r = units_now(cli, &units, &error);
+    if (session_networks(cli, &networks) < 0)
+        return 1;
+    r = registration_make(cli, &networks, &registration, &error);
     if (r >= 0 && cli_option(cli, "print")) {
-        units_print(directory, &units);
+        units_print(registration.directory, &registration.units);
         return 0;
     }
     if (r >= 0)
-        r = register_units(directory, &units, &error);
+        r = register_units(&registration, &error);
     if (r < 0)
         return cli_fail(cli, &error);
-    registered_print(directory, &units);
+    registered_print(&registration);
     return broker_again(cli);
 }
 
@@ -215,16 +260,21 @@ static void unregister_units(const char *directory, const json_t *found)
 }
 
 /* The sockets' files; a broker that somebody started meanwhile has its own. */
-static void sockets_remove(void)
+static void sockets_remove(const json_t *found)
 {
+    static const char *const files[] = {"broker.sock", "metrics.sock"};
+    char runtime[PATHS_MAX];
     struct sockaddr_un address;
     struct error error;
     int lock = broker_keep_out(&error);
 
     if (lock < 0)
         return;
-    if (paths_socket(&address, NULL, "broker.sock") >= 0)
-        unlink(address.sun_path);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+        if (paths_socket(&address, NULL, "%s", files[i]) >= 0)
+            unlink(address.sun_path);
+    if (paths_runtime(runtime, NULL) >= 0)
+        listening_release(runtime, found);
     close(lock);
 }
 
@@ -244,7 +294,7 @@ static int unregister(const struct cli *cli)
         return 0;
     }
     unregister_units(directory, found);
-    sockets_remove();
+    sockets_remove(found);
     json_array_foreach(found, index, name)
         printf("removed %s/%s\n", directory, json_string_value(name));
     puts("the first program that asks for a network now starts the broker");

@@ -6,20 +6,25 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "config/networks.h"
+
+int session_networks(const struct cli *cli, struct networks *ret)
+{
+    OWN(faults) struct faults faults = {0};
+    int r = networks_load(cli->config, ret, &faults);
+
+    for (size_t i = 0; r < 0 && i < faults.count; i++)
+        cli_fail(cli, &faults.items[i]);
+    return r < 0 ? -EINVAL : 0;
+}
 
 int session_configuration(const struct cli *cli, const char *network, json_t **ret)
 {
     OWN(networks) struct networks networks = {0};
-    OWN(faults) struct faults faults = {0};
     struct error error;
     json_t *found;
 
-    if (networks_load(cli->config, &networks, &faults) < 0) {
-        for (size_t i = 0; i < faults.count; i++)
-            cli_fail(cli, &faults.items[i]);
+    if (session_networks(cli, &networks) < 0)
         return -EINVAL;
-    }
     found = networks_find(&networks, network, &error);
     if (!found && cli->config) {
         cli_fail(cli, &error);

@@ -3,7 +3,11 @@
 #pragma once
 
 #include "cli/verb.h"
+#include "config/networks.h"
 #include "lib/client.h"
+
+/* The networks of the file that counts. Prints what is wrong with it and returns -EINVAL. */
+int session_networks(const struct cli *cli, struct networks *ret);
 
 /* The configuration of a network, a new reference in *ret; NULL there when the file does not have
  * it (a network that runs needs none). Prints what is wrong with the file and returns -EINVAL. */

@@ -24,9 +24,12 @@ static void units_check(const char *folder, const struct units_facts *facts)
 
 static void test_plain(void)
 {
+    OWN(json) json_t *networks = json_pack("[s s]", "shared", "my-net");
+
     units_check("plain", &(struct units_facts){.program = "/usr/bin/vmlan",
                                                .runtime = "/run/user/1000/vmlan",
-                                               .state = "/home/u/.local/state/vmlan"});
+                                               .state = "/home/u/.local/state/vmlan",
+                                               .networks = networks});
 }
 
 static void test_odd_paths(void)

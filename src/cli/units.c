@@ -12,8 +12,8 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/own.h"
-#include "made/unit_service.h"
-#include "made/unit_socket.h"
+#include "made/unit_service_text.h"
+#include "made/unit_socket_text.h"
 
 #define SERVICE "vmlan.service"
 
@@ -96,25 +96,55 @@ static int facts_check(const struct units_facts *facts, struct error *error)
     return r;
 }
 
-static void socket_add(struct units *units, const char *unit, const char *what, const char *listen,
-                       const char *path, const char *name)
+struct socket_unit {
+    const char *what, *listen, *path, *mode, *name;
+};
+
+static void socket_add(struct units *units, const char *unit, const struct socket_unit *socket)
 {
-    OWN(mem) char *path_text = unit_escape(path, false);
-    const struct field fields[] = {
-        {"WHAT", what}, {"LISTEN", listen}, {"PATH", path_text}, {"NAME", name}};
-    OWN(mem) char *text = template_fill(unit_socket, fields, ARRAY_SIZE(fields));
+    OWN(mem) char *path = unit_escape(socket->path, false);
+    const struct field fields[] = {{"WHAT", socket->what},
+                                   {"LISTEN", socket->listen},
+                                   {"PATH", path},
+                                   {"MODE", socket->mode},
+                                   {"NAME", socket->name}};
+    OWN(mem) char *text = template_fill(unit_socket_text, fields, ARRAY_SIZE(fields));
     OWN(mem) char *before = units->sockets;
 
     json_object_set_new(units->texts, unit, json_string(text));
     units->sockets = alloc_printf("%s%s%s", before ? before : "", before ? " " : "", unit);
 }
 
+const struct units_path units_paths[] = {
+    {"vmlan-stream-", "stream.sock", "ListenStream", "stream."},
+    {"vmlan-datagram-", "datagram.sock", "ListenDatagram", "datagram."},
+    {0},
+};
+
+/* The mode of a network's path says whose it is: paths_remove() in base/paths.h. */
+static void path_add(const struct units_facts *facts, struct units *units,
+                     const struct units_path *path, const char *network)
+{
+    OWN(mem) char *unit = alloc_printf("%s%s.socket", path->prefix, network);
+    OWN(mem) char *what = alloc_printf("where hypervisors connect to network %s", network);
+    OWN(mem) char *file = alloc_printf("%s/net/%s/%s", facts->runtime, network, path->file);
+    OWN(mem) char *name = alloc_printf("%s%s", path->name, network);
+
+    socket_add(units, unit, &(struct socket_unit){what, path->listen, file, "0700", name});
+}
+
 static void sockets_make(const struct units_facts *facts, struct units *units)
 {
-    OWN(mem) char *path = alloc_printf("%s/broker.sock", facts->runtime);
+    OWN(mem) char *broker = alloc_printf("%s/broker.sock", facts->runtime);
+    const json_t *network;
+    size_t index;
 
-    socket_add(units, "vmlan.socket", "where programs ask for networks", "ListenStream", path,
-               "broker");
+    socket_add(units, "vmlan.socket",
+               &(struct socket_unit){"where programs ask for networks", "ListenStream", broker,
+                                     "0600", "broker"});
+    json_array_foreach((json_t *)facts->networks, index, network)
+        for (const struct units_path *path = units_paths; path->prefix; path++)
+            path_add(facts, units, path, json_string_value(network));
 }
 
 static char *environment_text(const json_t *environment)
@@ -141,7 +171,7 @@ static void service_make(const struct units_facts *facts, struct units *units)
                                    {"SOCKETS", units->sockets},
                                    {"ENVIRONMENT", environment},
                                    {"STATE", state}};
-    OWN(mem) char *text = template_fill(unit_service, fields, ARRAY_SIZE(fields));
+    OWN(mem) char *text = template_fill(unit_service_text, fields, ARRAY_SIZE(fields));
 
     json_object_set_new(units->texts, SERVICE, json_string(text));
 }
@@ -195,10 +225,10 @@ static void unit_path(char *path, const char *directory, const char *unit)
 static bool unit_is_ours(const char *path)
 {
     OWN(file) FILE *file = fopen(path, "re");
-    size_t length = strcspn(unit_service, "\n") + 1;
+    size_t length = strcspn(unit_service_text, "\n") + 1;
     char line[128];
 
-    return file && fgets(line, sizeof(line), file) && strncmp(line, unit_service, length) == 0;
+    return file && fgets(line, sizeof(line), file) && strncmp(line, unit_service_text, length) == 0;
 }
 
 static bool name_is_ours(const char *name)

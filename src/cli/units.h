@@ -15,12 +15,20 @@ struct units_facts {
     const char *program; /* absolute path of vmlan */
     const char *runtime, *state;
     const json_t *environment; /* object: name -> value, for the service */
+    const json_t *networks;    /* array of names: whose paths systemd is to listen at */
 };
 
 struct units {
     json_t *texts; /* object: name of the unit -> its text, the service last */
     char *sockets; /* names of the sockets, with blanks between them */
 };
+
+/* The units of a network's paths; path: net/NAME/stream.sock in the runtime directory. NULL ends.
+ */
+extern const struct units_path {
+    const char *prefix, *file; /* "vmlan-stream-" and "stream.sock" */
+    const char *listen, *name; /* of the socket: "ListenStream" and "stream." */
+} units_paths[];
 
 /* -EINVAL with a message when a path can't stand in a unit. */
 int units_make(const struct units_facts *facts, struct units *ret, struct error *error);

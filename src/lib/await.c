@@ -16,15 +16,17 @@ enum { LOOK_AGAIN_MS = 1000 };
 
 bool await_exist(const char *runtime)
 {
-    char path[PATHS_MAX + 8];
+    char path[PATHS_MAX + 8], one[PATHS_MAX + 300];
     OWN(dir) DIR *dir = NULL;
     struct dirent *entry;
 
     snprintf(path, sizeof(path), "%s/net", runtime);
     dir = opendir(path);
-    while (dir && (entry = readdir(dir)))
-        if (entry->d_name[0] != '.')
+    while (dir && (entry = readdir(dir))) {
+        snprintf(one, sizeof(one), "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.' && !paths_only_managers(one))
             return true;
+    }
     return false;
 }
 

@@ -3,6 +3,7 @@
 #include "network/listeners.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,19 +32,29 @@ int listener_make(const char *network, const char *file, int type, struct error 
     return take_fd(&fd);
 }
 
-int listeners_make(const char *network, struct listeners *listeners, struct error *error)
+static int listener_get(const char *network, const char *file, int type, int given,
+                        struct error *error)
+{
+    int fd =
+        given < 0 ? listener_make(network, file, type, error) : fcntl(given, F_DUPFD_CLOEXEC, 0);
+
+    return fd < 0 && given >= 0 ? error_system(error, -errno, "cannot copy a socket") : fd;
+}
+
+int listeners_make(const char *network, const struct listeners *given, struct listeners *listeners,
+                   struct error *error)
 {
     const struct {
         const char *file;
-        int type, *fd;
-    } sockets[] = {{"stream.sock", SOCK_STREAM, &listeners->stream},
-                   {"datagram.sock", SOCK_DGRAM, &listeners->datagram}};
+        int type, given, *fd;
+    } sockets[] = {{"stream.sock", SOCK_STREAM, given->stream, &listeners->stream},
+                   {"datagram.sock", SOCK_DGRAM, given->datagram, &listeners->datagram}};
 
     for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
-        int fd = *sockets[i].fd >= 0
-                     ? *sockets[i].fd
-                     : listener_make(network, sockets[i].file, sockets[i].type, error);
+        int fd = *sockets[i].fd;
 
+        if (fd < 0)
+            fd = listener_get(network, sockets[i].file, sockets[i].type, sockets[i].given, error);
         if (fd < 0)
             return fd;
         *sockets[i].fd = fd;

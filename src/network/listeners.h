@@ -15,8 +15,9 @@ struct listeners {
 };
 #define LISTENERS_NULL ((struct listeners){.stream = -1, .datagram = -1})
 
-/* Makes those that are -1; one that somebody else made and handed over is taken as it is. */
-int listeners_make(const char *network, struct listeners *listeners, struct error *error);
+/* Fills in those that are -1: a copy of the one given, or where that is -1, too, a new one. */
+int listeners_make(const char *network, const struct listeners *given, struct listeners *listeners,
+                   struct error *error);
 void listeners_done(struct listeners *listeners);
 
 /* A socket of the type at net/NETWORK/FILE, listening where the type can; whatever was there is

@@ -4,7 +4,6 @@
 
 #include <sys/un.h>
 
-#include "network/listeners.h"
 #include "network/network.h"
 
 struct network {
@@ -25,6 +24,7 @@ struct network {
     bool pinned;
     struct ns ns;               /* for the next holder */
     struct listeners listeners; /* for each holder */
+    struct listeners given;     /* what they are when it starts; borrowed */
     struct list requests;
     struct timer again; /* after a crash, from the loop and not from within a callback */
     unsigned crashes;

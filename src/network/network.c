@@ -13,7 +13,6 @@
 #include "base/paths.h"
 #include "base/role.h"
 #include "network/holder.h"
-#include "network/listeners.h"
 #include "network/network-private.h"
 #include "uplink/host.h"
 
@@ -245,7 +244,7 @@ static int holder_start(struct network *network, struct error *error)
     int kept[4], r = holder_spawn(network, error);
 
     if (r >= 0)
-        r = listeners_make(network->name, &network->listeners, error);
+        r = listeners_make(network->name, &network->given, &network->listeners, error);
     if (r >= 0)
         r = holder_connect(network, error);
     if (r < 0)
@@ -389,8 +388,9 @@ static void holder_lost(struct conn *conn, int error)
 
 /* --- life --- */
 
-static int network_new(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
-                       struct network **ret, struct error *error)
+static int network_new(struct loop *loop, const char *name, const struct listeners *given,
+                       void *owner, network_ended_fn *ended, struct network **ret,
+                       struct error *error)
 {
     struct network *network = alloc_new(struct network);
     int r;
@@ -400,6 +400,7 @@ static int network_new(struct loop *loop, const char *name, void *owner, network
     network->ended = ended;
     network->ns = NS_NULL;
     network->listeners = LISTENERS_NULL;
+    network->given = *given;
     list_init(&network->link);
     list_init(&network->requests);
     snprintf(network->name, sizeof(network->name), "%s", name);
@@ -415,11 +416,11 @@ static int network_new(struct loop *loop, const char *name, void *owner, network
     return 0;
 }
 
-int network_start(struct loop *loop, struct spec *spec, void *owner, network_ended_fn *ended,
-                  struct network **ret, struct error *error)
+int network_start(struct loop *loop, struct spec *spec, const struct listeners *given, void *owner,
+                  network_ended_fn *ended, struct network **ret, struct error *error)
 {
     struct network *network;
-    int r = network_new(loop, spec->name, owner, ended, &network, error);
+    int r = network_new(loop, spec->name, given, owner, ended, &network, error);
 
     if (r < 0)
         return r;
@@ -436,11 +437,11 @@ int network_start(struct loop *loop, struct spec *spec, void *owner, network_end
     return 0;
 }
 
-int network_adopt(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
-                  struct network **ret, struct error *error)
+int network_adopt(struct loop *loop, const char *name, const struct listeners *given, void *owner,
+                  network_ended_fn *ended, struct network **ret, struct error *error)
 {
     struct network *network;
-    int r = network_new(loop, name, owner, ended, &network, error);
+    int r = network_new(loop, name, given, owner, ended, &network, error);
 
     if (r < 0)
         return r;

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "config/spec.h"
 #include "kernel/ns.h"
+#include "network/listeners.h"
 #include "wire/conn.h"
 
 struct network;
@@ -22,14 +23,16 @@ struct network;
 /* The network is over; free it from here (network_free()). */
 typedef void network_ended_fn(struct network *network);
 
-/* Starts a holder for spec, whose content is moved from it. owner: for network_owner(). */
-int network_start(struct loop *loop, struct spec *spec, void *owner, network_ended_fn *ended,
-                  struct network **ret, struct error *error);
+/* Starts a holder for spec, whose content is moved from it. owner: for network_owner(). given:
+ * sockets at its paths that a service manager made, to be used in the place of own ones; borrowed
+ * as long as the network is there. */
+int network_start(struct loop *loop, struct spec *spec, const struct listeners *given, void *owner,
+                  network_ended_fn *ended, struct network **ret, struct error *error);
 /* Takes over a network that another broker left: asks its holder or, when that died too, starts one
  * in the namespaces that the forwarder kept. Negative errno when neither answers; what was left of
  * it is then removed. */
-int network_adopt(struct loop *loop, const char *name, void *owner, network_ended_fn *ended,
-                  struct network **ret, struct error *error);
+int network_adopt(struct loop *loop, const char *name, const struct listeners *given, void *owner,
+                  network_ended_fn *ended, struct network **ret, struct error *error);
 /* Lets go of it: the holder goes on. Requests are dropped without an answer. Accepts NULL. */
 void network_free(struct network *network);
 

@@ -11,8 +11,11 @@ import subprocess
 import pytest
 from lib import wait_gone, wait_until
 from netlib import role, running, the
+from wire import answers, connected
 
 ROLE = ["--log-level", "info", "--log-format", "text", "broker"]
+SOCKETS = ("vmlan.socket vmlan-stream-shared.socket vmlan-datagram-shared.socket "
+           "vmlan-stream-host.socket vmlan-datagram-host.socket")
 NO_SYSTEMD = "without systemd any vmlan command starts the broker"
 
 
@@ -84,6 +87,8 @@ def test_children_do_not_speak_for_the_broker(site, runtime):
             words = [entry.partition(b"=")[0] for entry in process.environ.split(b"\0")]
             assert b"NOTIFY_SOCKET" not in words and b"LISTEN_FDNAMES" not in words
         site.vmlan("down", "shared")
+        pid = the(site, "vmlan-broker")
+    assert not wait_gone([pid], 15)
     (runtime / "broker.sock").unlink()
 
 
@@ -93,6 +98,31 @@ def test_started_without_a_socket(site, runtime):
     assert done.returncode == 1
     assert "no socket was handed over to this broker; vmlan service register" in done.stdout + (
         done.stderr)
+
+
+@pytest.mark.engine
+@pytest.mark.sanitized
+def test_connection_starts_the_network(site, runtime):
+    """The manager's socket at the path outlives networks, and nothing else is left of them."""
+    folder = runtime / "net/shared"
+    for one in (folder.parent, folder):
+        one.mkdir(mode=0o700)
+        site.user.own(one)
+    with listener(site, runtime / "broker.sock") as broker, \
+            listener(site, folder / "stream.sock") as path:
+        (folder / "stream.sock").chmod(0o700)  # the manager's: SocketMode of the units
+        start(site, [broker, path], "broker:stream.shared")
+        for _ in range(2):
+            with connected(site) as cable:
+                assert answers(cable)
+            site.vmlan("down", "shared")
+            assert os.listdir(folder) == ["stream.sock"]
+        assert site.json("ls") == []
+        broker_pid = the(site, "vmlan-broker")
+    assert not wait_gone([broker_pid], 15)
+    (folder / "stream.sock").unlink()
+    folder.rmdir()
+    (runtime / "broker.sock").unlink()
 
 
 @pytest.mark.engine
@@ -171,8 +201,8 @@ def test_register_that_fails_leaves_nothing(site):
     assert done.stderr == "vmlan service: systemctl enable: Failed to enable unit: it is masked\n"
     assert list((site.root / "config/systemd/user").iterdir()) == []
     assert calls(site) == ["show --property=Version", "daemon-reload",
-                           "enable --quiet --now vmlan.socket", "stop vmlan.socket",
-                           "stop vmlan.socket vmlan.service", "daemon-reload"]
+                           f"enable --quiet --now {SOCKETS}", f"stop {SOCKETS}",
+                           f"stop {SOCKETS} vmlan.service", "daemon-reload"]
 
 
 def test_unregister_without_systemd_removes_the_files(site):

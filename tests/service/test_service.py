@@ -3,14 +3,17 @@
 replaced while guests talk.
 """
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 
 import pytest
 from lib import wait_gone, wait_until
 from manager import Manager, missing_manager
-from netlib import Seat, Vm, named, role, running, successor, the
+from netlib import Seat, Vm, kill, named, ports, role, running, successor, the
+from wire import Cable, answers, connected
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("unshare", "setpriv")]
 
@@ -47,16 +50,20 @@ def log_of(manager):
 def test_register_says_what_it_did(site, manager):
     folder = site.root / "config/systemd/user"
     done = site.vmlan("service", "register")
-    assert done.stdout == (f"wrote {folder}/vmlan.socket\nwrote {folder}/vmlan.service\n"
-                           "enabled and started vmlan.socket\n"
-                           "the broker now starts when a program asks for a network\n")
+    sockets = ["vmlan.socket", "vmlan-stream-shared.socket", "vmlan-datagram-shared.socket",
+               "vmlan-stream-host.socket", "vmlan-datagram-host.socket"]
+    assert done.stdout == "".join(
+        [*(f"wrote {folder}/{unit}\n" for unit in (*sockets, "vmlan.service")),
+         f"enabled and started {' '.join(sockets)}\n",
+         "the broker now starts when a program asks for a network, and a network when a hypervisor "
+         "connects to its path\n"])
     assert manager.state("vmlan.socket") == "active"
     assert manager.systemctl("is-enabled", "vmlan.socket").stdout == "enabled\n"
     assert role(site, "vmlan-broker") == []
     status = site.json("service", "status")
     assert (status["registered"], status["systemd"]) == (True, True)
     assert {one["unit"]: one["state"] for one in status["units"]} == {
-        "vmlan.socket": "active", "vmlan.service": "inactive"}
+        **dict.fromkeys(sockets, "active"), "vmlan.service": "inactive"}
     assert "registered, by the units in" in site.vmlan("service", "status").stdout
     assert site.json("ls") == []
     assert role(site, "vmlan-broker") == []  # looking did not start it
@@ -128,13 +135,18 @@ def test_register_takes_over_from_a_broker_of_a_client(site, manager):
 
 
 def test_register_again(site, registered):
-    site.vmlan("up", "shared")
-    before = units(site)
-    site.config("vmnet:\n  shared: {linger: 5}\n  other: {}\n")
-    assert site.vmlan("service", "register").stdout.endswith("network shared goes on\n")
-    assert units(site) == before
-    site.vmlan("down", "shared")
-    site.vmlan("up", "other")
+    """With another configuration: the sockets of a network that runs stay as they are."""
+    with connected(site) as cable:
+        assert answers(cable)
+        site.config("vmnet:\n  shared: {subnet: 192.168.107.0/24}\n  other: {subnet: 192.168.77.0/24}\n")
+        assert site.vmlan("service", "register").stdout.endswith("network shared goes on\n")
+        assert answers(cable)
+    with connected(site) as cable:
+        assert answers(cable)
+    with connected(site, "other") as cable:
+        assert answers(cable, "192.168.77.1")
+    assert registered.state("vmlan-stream-host.socket") == "inactive"
+    assert not (site.runtime / "net/host").exists()
     assert registered.main_pid() == the(site, "vmlan-broker")
 
 
@@ -198,6 +210,92 @@ def test_odd_paths(site, manager):
     site.run(program, "down", "shared")
     site.run(program, "service", "unregister")
     site.env["VMLAN_RUNTIME_DIR"], site.env["VMLAN_STATE_DIR"] = usual
+
+
+# Paths of networks: stream.sock and datagram.sock
+
+
+def test_connection_starts_the_network(site, registered):
+    assert role(site, "vmlan-broker") == []
+    with connected(site) as cable:
+        assert answers(cable)
+        assert running(site) == ["shared"]
+        assert [one["backend"] for one in ports(site).values()] == ["stream"]
+        with connected(site) as other:
+            assert answers(other)
+    assert "shared: started by its path" in site.log()
+
+
+def test_datagram_starts_the_network(site, registered):
+    with Cable(socket.SOCK_DGRAM) as cable:
+        cable.bind(str(site.root / "tmp/vm.sock"))
+        site.user.own(site.root / "tmp/vm.sock")
+        cable.connect(str(site.runtime / "net/shared/datagram.sock"))
+        assert answers(cable)
+        assert running(site) == ["shared"]
+
+
+def test_path_outlives_the_network(site, registered):
+    for _ in range(3):
+        with connected(site) as cable:
+            assert answers(cable)
+            site.vmlan("down", "shared")
+        assert (site.runtime / "net/shared/stream.sock").is_socket()
+        assert site.json("ls") == []
+
+
+@pytest.mark.parametrize("name", ["vmlan-broker", "vmlan-holder"])
+def test_path_when_a_role_is_killed(site, registered, name):
+    with connected(site) as cable:
+        assert answers(cable)
+        successor(site, name, kill(site, name), timeout=10)
+        assert answers(cable)
+        with connected(site) as other:
+            assert answers(other)
+    site.vmlan("down", "shared")
+    with connected(site) as cable:
+        assert answers(cable)
+
+
+def test_network_that_cannot_start(site, registered):
+    site.config("vmnet:\n  shared: {mtu: 1}\n")
+    with connected(site) as cable:
+        cable.settimeout(10)
+        assert cable.recv(1) == b""  # closed: nobody waits for what will not come
+    wait_until(lambda: "somebody connects to its path, but it can't start" in site.log())
+    site.config("vmnet:\n  shared: {subnet: 192.168.107.0/24}\n")
+
+    def again():  # one that comes while the others are closed goes with them
+        with connected(site) as cable, contextlib.suppress(ConnectionError, AssertionError):
+            return answers(cable)
+
+    wait_until(again, 20)
+
+
+def test_register_while_a_network_runs(site, manager):
+    """It listens at its paths itself, and goes on to."""
+    site.vmlan("up", "shared")
+    assert ("network shared runs with paths of its own: once it has ended, vmlan service register "
+            "has systemd listen there\n") in site.vmlan("service", "register").stdout
+    with connected(site) as cable:
+        assert answers(cable)
+    site.vmlan("down", "shared")
+    assert not (site.runtime / "net/shared").exists()
+    site.vmlan("service", "register")
+    with connected(site) as cable:
+        assert answers(cable)
+
+
+def test_unregister_leaves_the_path_to_the_network(site, registered):
+    with connected(site) as cable:
+        assert answers(cable)
+        site.vmlan("service", "unregister")
+        assert not (site.runtime / "net/host").exists()
+        assert answers(cable)
+        with connected(site) as other:
+            assert answers(other)
+    site.vmlan("down", "shared")
+    assert not (site.runtime / "net/shared").exists()
 
 
 def test_systemd_has_nothing_to_say(site, registered):
