@@ -12,6 +12,8 @@
 
 #include "base/own.h"
 
+enum { REMOVE_TRIES = 3 };
+
 static int make_refused(int code, const char *path, struct error *error)
 {
     struct error local;
@@ -181,7 +183,7 @@ bool paths_only_managers(const char *path)
     return any;
 }
 
-void paths_remove(const char *path)
+static void directory_empty(const char *path)
 {
     OWN(dir) DIR *dir = opendir(path);
     struct dirent *entry;
@@ -194,5 +196,14 @@ void paths_remove(const char *path)
         if (!is_managers(inside) && unlink(inside) < 0 && errno == EISDIR)
             paths_remove(inside);
     }
-    rmdir(path);
+}
+
+/* Another process may be making something there at this moment. */
+void paths_remove(const char *path)
+{
+    for (int try = 0; try < REMOVE_TRIES; try++) {
+        directory_empty(path);
+        if (rmdir(path) == 0 || errno != ENOTEMPTY)
+            return;
+    }
 }

@@ -125,12 +125,14 @@ static int port_take(struct holder *holder, json_t *parameters, struct port *por
     if (r < 0)
         return r;
     port->pid = (pid_t)json_integer_value(json_object_get(parameters, "pid"));
+    r = name_check(holder, port, error); /* first: a MAC address may be derived from the name */
+    if (r < 0)
+        return r;
     if (port_mac_known(port) && mac_taken(holder, port->mac, error))
         return -EADDRINUSE;
     if (!port_mac_known(port) && !port->learns)
         mac_choose(holder, port->mac);
-    r = name_check(holder, port, error);
-    if (r >= 0 && port->backend == PORT_HOST_LINK && !port->ip.s_addr)
+    if (port->backend == PORT_HOST_LINK && !port->ip.s_addr)
         r = holder_choose_ip(holder, &port->ip, error);
     return r < 0 ? r : ip_check(holder, port, error);
 }
@@ -185,8 +187,9 @@ static void port_answer(struct call *call, const struct port *port, const struct
 static void port_add(struct call *call, bool patient);
 
 /* A guest that is started again right after its end meets its old port, which the kernel takes
- * away some 30 ms after the process: such a request waits for that instead of failing. */
-enum { PATIENCE_MS = 400 };
+ * away some 30 ms after the process, or much later on a busy machine: such a request waits for that
+ * instead of failing. */
+enum { PATIENCE_MS = 1000 };
 
 struct waiting {
     struct list link;
