@@ -104,7 +104,7 @@ def test_qemu_is_told_the_name(site):
 
 @pytest.mark.needs("qemu-system-x86_64")
 def test_qemu_opens_it(site):
-    """Without a disk: its firmware has nothing to boot from, but the tap is open and has a guest."""
+    """Without a disk: its firmware has nothing to boot, but the tap is open and has a guest."""
     vm = site.popen("run", "--in-namespace", "-n", "shared,name=q", "--", "qemu-system-x86_64",
                     "-display", "none", "-m", "64", "-nodefaults", "-accel", "tcg", "-S")
     wait_until(lambda: "vm0" in ports(site), what="the port")
