@@ -240,7 +240,8 @@ int client_new(const struct launch *launch, struct client **ret)
 
 int client_open(enum client_start start, struct client **ret, struct error *error)
 {
-    const struct launch launch = {.if_networks = start == CLIENT_IF_NETWORKS};
+    const struct launch launch = {.if_networks = start == CLIENT_IF_NETWORKS,
+                                  .never = start == CLIENT_IF_LISTENING};
     OWN(client) struct client *client = NULL;
     int r = client_new(&launch, &client);
 

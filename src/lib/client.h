@@ -31,8 +31,9 @@ int client_new(const struct launch *launch, struct client **ret);
 void client_free(struct client *client);
 
 enum client_start {
-    CLIENT_START,       /* start a broker when none listens */
-    CLIENT_IF_NETWORKS, /* only if there are networks to adopt: else -ENOENT */
+    CLIENT_START,        /* start a broker when none listens */
+    CLIENT_IF_NETWORKS,  /* only if there are networks to adopt: else -ENOENT */
+    CLIENT_IF_LISTENING, /* never: where none listens, -ENOENT */
 };
 
 /* For vmlan itself: client_new(), and connects. */

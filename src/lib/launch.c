@@ -143,6 +143,8 @@ int launch_connect(const struct launch *launch, struct error *error)
     fd = socket_connect(&address);
     if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED))
         return fd >= 0 ? fd : error_system(error, fd, "cannot connect to %s", address.sun_path);
+    if (launch->never)
+        return error_set(error, -ENOENT, ERROR_UNAVAILABLE, "no broker runs");
     lock = runtime_lock(runtime, error);
     return lock < 0 ? lock : broker_start(launch, &address, error);
 }

@@ -11,9 +11,10 @@
 
 struct launch {
     bool if_networks; /* start a broker only if there are networks for it to adopt */
+    bool never;       /* start none: one that listens, or none */
     bool library;     /* this program is not vmlan: start $VMLAN_PROGRAM or the installed one */
 };
 
 /* A connected socket (blocking), or negative errno with a message. -ENOENT: none was started,
- * because there is no network. */
+ * because there is no network, or because that was not wanted. */
 int launch_connect(const struct launch *launch, struct error *error);
