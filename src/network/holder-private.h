@@ -11,6 +11,9 @@
 #include "wire/conn.h"
 #include "wire/idl.h"
 
+/* Room for the holder's directory and a name in it. */
+enum { HOLDER_PATH = 2 * PATHS_MAX };
+
 struct holder {
     struct loop loop;
     struct signals signals;
@@ -43,7 +46,7 @@ struct holder {
     bool route6;            /* the host has a way out over IPv6 */
     bool served;            /* there was a forwarder since one was asked for */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
-    struct call *cabling;   /* the forwarder\'s NextCable that waits; NULL: none */
+    struct call *cabling;   /* the forwarder's NextCable that waits; NULL: none */
     int journal;            /* of all forwarders: adapter/journal.h; owned; -1: not needed yet */
     struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
     struct timer wanted;    /* until then an old forwarder may come back */
@@ -82,15 +85,19 @@ int holder_pin(struct holder *holder, bool pinned, struct error *error);
 /* Makes or enters the namespaces and starts everything. ns NULL: a new network. */
 int holder_start(struct holder *holder, const json_t *configuration, const struct ns *ns,
                  struct error *error);
-/* The configuration text for dnsmasq as things are now, applied where it changed. */
-int holder_serve(struct holder *holder, struct error *error);
 /* Answers the broker that waits to start a forwarder, if one is wanted and none is there. */
 void holder_want_forwarder(struct holder *holder);
 /* To be called after anything that may start or stop the linger time. */
 void holder_consider(struct holder *holder);
-/* Writes or removes what dnsmasq is to know of a port. */
+
+/* holder-services.c */
+/* The configuration text for dnsmasq as things are now, applied where it changed. */
+int holder_serve(struct holder *holder, struct error *error);
+/* Writes or removes what dnsmasq is to know of a port, or of all. */
 int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
+int holder_reserve_all(struct holder *holder, struct error *error);
 void holder_unreserve(struct holder *holder, const struct port *port);
+
 /* holder-links.c: an address that no guest has. */
 int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error);
 /* Deletes the link of a tap by name when nobody is left to open it. */

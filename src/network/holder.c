@@ -2,7 +2,6 @@
 /* See holder.h; this file is the holder's life, holder-calls.c what it is asked. */
 #include "network/holder.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -16,9 +15,7 @@
 #include "made/holder_varlink.h"
 #include "network/holder-private.h"
 #include "network/rules.h"
-#include "network/services.h"
 #include "network/uplink-fds.h"
-#include "uplink/resolvers.h"
 
 /* A network that is asked for and never used waits at least this long for its first port. */
 enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
@@ -27,14 +24,8 @@ enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
  * (a forwarder that looks for a successor) may find it first, and leave. */
 enum { UNSTARTED_MS = 500 };
 
-/* Where dnsmasq asks for names of others: struct uplink_fds, dns_udp. */
-#define RELAY "127.0.0.1#5300"
-
 /* A forwarder that lost its holder finds the next one within this time. */
 enum { FORWARDER_RETURNS_MS = 300 };
-
-/* Room for the holder's directory and a name in it. */
-enum { HOLDER_PATH = 2 * PATHS_MAX };
 
 struct holder_peer {
     struct list link;
@@ -98,15 +89,6 @@ static struct port *port_find(struct holder *holder, int ifindex)
         if (port->ifindex == ifindex)
             return port;
     return NULL;
-}
-
-void holder_unreserve(struct holder *holder, const struct port *port)
-{
-    char path[HOLDER_PATH];
-
-    snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
-    if (presence_holds(&holder->presence) && unlink(path) == 0)
-        dnsmasq_reread(&holder->dnsmasq);
 }
 
 static void port_gone(struct holder *holder, struct port *port)
@@ -187,92 +169,6 @@ static void monitor_ready(struct source *source, uint32_t events)
 
 /* --- starting --- */
 
-int holder_reserve(struct holder *holder, const struct port *port, struct error *error)
-{
-    OWN(mem) char *line = NULL;
-    char path[HOLDER_PATH];
-
-    if (!holder->services || !port_mac_known(port) || (!port->name[0] && !port->ip.s_addr))
-        return 0;
-    line = services_reservation(&holder->spec, port->mac, port->name[0] ? port->name : NULL,
-                                port->ip.s_addr ? &port->ip : NULL);
-    snprintf(path, sizeof(path), "%s/reservations/%s", holder->directory, port->id);
-    return paths_write(path, line, error);
-}
-
-/* The host's resolvers as texts, for guests that are to ask them without the proxy. */
-struct resolver_texts {
-    char texts[RESOLVERS_MAX][INET6_ADDRSTRLEN];
-    const char *list[RESOLVERS_MAX + 1];
-};
-
-static void resolvers_list(struct resolver_texts *ret)
-{
-    struct resolvers resolvers;
-
-    *ret = (struct resolver_texts){0};
-    resolvers_init(&resolvers);
-    resolvers_refresh(&resolvers);
-    for (size_t i = 0; i < resolvers.count; i++) {
-        const union endpoint *e = &resolvers.list[i];
-        const void *address = e->any.sa_family == AF_INET ? (const void *)&e->v4.sin_addr
-                                                          : (const void *)&e->v6.sin6_addr;
-
-        ret->list[i] = inet_ntop(e->any.sa_family, address, ret->texts[i], sizeof(ret->texts[i]));
-    }
-}
-
-static int services_make(struct holder *holder, char **ret, struct error *error)
-{
-    char leases[HOLDER_PATH], reservations[HOLDER_PATH], names[HOLDER_PATH];
-    struct services_paths paths = {leases, reservations, names};
-    struct resolver_texts resolvers;
-    struct services_upstream upstream = {
-        .relay = RELAY, .resolvers = resolvers.list, .route6 = holder->route6};
-    int r;
-
-    resolvers_list(&resolvers);
-    snprintf(leases, sizeof(leases), "%s/%s.leases", holder->state, holder->spec.name);
-    snprintf(reservations, sizeof(reservations), "%s/reservations", holder->directory);
-    snprintf(names, sizeof(names), "%s/names", holder->directory);
-    r = paths_make(reservations, error);
-    if (r >= 0)
-        r = paths_make(names, error);
-    if (r >= 0)
-        *ret = services_text(&holder->spec, &holder->plan, &paths, &upstream);
-    return r;
-}
-
-int holder_serve(struct holder *holder, struct error *error)
-{
-    OWN(mem) char *text = NULL;
-    char configuration[HOLDER_PATH];
-    int r;
-
-    if (!services_needed(&holder->spec))
-        return 0;
-    r = services_make(holder, &text, error);
-    if (r < 0 || (holder->services && strcmp(holder->services, text) == 0))
-        return r;
-    dnsmasq_stop(&holder->dnsmasq);
-    free(holder->services);
-    holder->services = take_ptr(text);
-    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
-    return dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
-                         holder->services, holder_tell_dnsmasq, error);
-}
-
-static int ports_reserve(struct holder *holder, struct error *error)
-{
-    struct port *port;
-    int r = 0;
-
-    list_each(port, &holder->ports, link)
-        if (r >= 0)
-            r = holder_reserve(holder, port, error);
-    return r;
-}
-
 static void place_text(const struct spec_places *places, const char *path, char *text, size_t size)
 {
     (void)places;
@@ -338,7 +234,7 @@ static int network_make(struct holder *holder, struct error *error)
     if (r >= 0)
         r = holder_serve(holder, error);
     if (r >= 0)
-        r = ports_reserve(holder, error);
+        r = holder_reserve_all(holder, error);
     return r < 0 ? r : holder_paths_start(holder, error);
 }
 
