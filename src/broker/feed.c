@@ -31,13 +31,6 @@ static const struct subject *subject_of(const char *name)
     return NULL;
 }
 
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-
-    return text ? text : "";
-}
-
 /* bare: an event without time; name: how it is called, if not as in there. */
 static json_t *event_make(const json_t *bare, const char *name, const char *time, bool present)
 {
@@ -63,7 +56,7 @@ static void feed_tell(struct feed *feed, const json_t *bare, const char *name, c
 static void feed_drop(struct feed *feed, const char *key, const char *time)
 {
     OWN(json) json_t *bare = json_incref(json_object_get(feed->state, key));
-    const struct subject *subject = subject_of(text_of(bare, "event"));
+    const struct subject *subject = subject_of(json_text(bare, "event", ""));
 
     json_object_del(feed->state, key);
     feed_tell(feed, bare, subject->end, time);
@@ -89,7 +82,7 @@ static void feed_drop_all(struct feed *feed, const char *prefix, const json_t *b
 /* How a change is called: an event that says that something is, where something was already. */
 static const char *change_name(const json_t *before, const json_t *bare)
 {
-    const char *name = text_of(bare, "event");
+    const char *name = json_text(bare, "event", "");
 
     if (before && strcmp(name, "lease-given") == 0)
         return "lease-changed";
@@ -133,7 +126,7 @@ static void leases_changed(void *context, json_t *leases)
 
     json_array_foreach(leases, index, lease) {
         OWN(json) json_t *bare = lease_event(feed, lease);
-        OWN(mem) char *key = alloc_printf("lease-%s", text_of(lease, "address"));
+        OWN(mem) char *key = alloc_printf("lease-%s", json_text(lease, "address", ""));
 
         json_object_set_new(there, key, json_true());
         feed_set(feed, key, bare, "");
@@ -183,7 +176,7 @@ void feed_over(struct feed *feed, const char *reason)
 
 static void feed_take(struct feed *feed, const json_t *event)
 {
-    const char *name = text_of(event, "event"), *time = text_of(event, "time");
+    const char *name = json_text(event, "event", ""), *time = json_text(event, "time", "");
     const struct subject *subject = subject_of(name);
     OWN(json) json_t *bare = json_copy((json_t *)event);
     OWN(mem) char *key = NULL;
@@ -191,13 +184,13 @@ static void feed_take(struct feed *feed, const json_t *event)
     if (strcmp(name, "ready") == 0)
         holder_ready(feed);
     else if (strcmp(name, "network-down") == 0)
-        feed_over(feed, text_of(event, "reason"));
+        feed_over(feed, json_text(event, "reason", ""));
     if (!subject || strcmp(name, "network-down") == 0)
         return;
     json_object_del(bare, "time");
     /* Of a network there is one. */
     key = alloc_printf("%s%s", subject->prefix,
-                       subject == subjects ? "" : text_of(event, subject->field));
+                       subject == subjects ? "" : json_text(event, subject->field, ""));
     if (!subject->end || strcmp(name, subject->end) != 0)
         feed_set(feed, key, bare, time);
     else if (json_object_get(feed->state, key))
@@ -255,7 +248,7 @@ void feed_present(const struct feed *feed, json_t *events)
 
     stamp_now(now);
     json_object_foreach(feed->state, key, bare)
-        json_array_append_new(events, event_make(bare, text_of(bare, "event"), now, true));
+        json_array_append_new(events, event_make(bare, json_text(bare, "event", ""), now, true));
 }
 
 struct feed *feed_new(struct monitor *monitor, const char *name, bool news)

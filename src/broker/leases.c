@@ -26,13 +26,23 @@ struct lease_watch {
     void *context;
 };
 
-int leases_path(const char *network, char *path, size_t size, struct error *error)
+static int leases_path(const char *network, char *path, size_t size, struct error *error)
 {
     char state[PATHS_MAX];
     int r = paths_state(state, error);
 
     if (r >= 0)
         snprintf(path, size, "%s/%s.leases", state, network);
+    return r;
+}
+
+int leases_of_network(const char *network, json_t **ret, struct error *error)
+{
+    char path[PATHS_MAX + 64];
+    int r = leases_path(network, path, sizeof(path), error);
+
+    if (r >= 0 && (r = leases_load(path, ret)) < 0)
+        error_system(error, r, "cannot read %s", path);
     return r;
 }
 

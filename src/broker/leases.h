@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a network's leases are, and whoever wants to know whenever they change. */
+/* A network's leases, and whoever wants to know whenever they change. */
 #pragma once
 
 #include "base/loop.h"
 #include "wire/conn.h"
 
-int leases_path(const char *network, char *path, size_t size, struct error *error);
+/* The leases of a network as leases_load() has them; a new reference. */
+int leases_of_network(const char *network, json_t **ret, struct error *error);
 
 struct lease_watch;
 /* leases: as leases_load() has them; borrowed. The watch may be freed from here, but in the first

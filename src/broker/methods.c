@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the broker is asked: the methods of io.vmlan.Broker.varlink, each take - check - act -
  * reply. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/paths.h"
 #include "broker/counters.h"
+#include "broker/description.h"
 #include "broker/leases.h"
+#include "broker/listing.h"
 #include "broker/peer.h"
 #include "network/address.h"
-#include "network/leases.h"
 #include "network/port.h"
 #include "network/rules.h"
 
@@ -64,13 +62,6 @@ static void answer_error(struct asked *asked, const struct error *error)
     asked_free(asked);
 }
 
-static const char *text_of(const json_t *parameters, const char *key, const char *fallback)
-{
-    const char *text = json_string_value(json_object_get(parameters, key));
-
-    return text ? text : fallback;
-}
-
 /* A JSON null is as good as a field that is missing. */
 static json_t *given(const json_t *parameters, const char *key)
 {
@@ -84,7 +75,7 @@ static int take_network_name(const json_t *parameters, const char *where, const 
 {
     int r;
 
-    *ret_name = text_of(parameters, "network", "");
+    *ret_name = json_text(parameters, "network", "");
     r = spec_check_name(*ret_name, error);
     if (r < 0)
         error_where(error, "%s.network", where);
@@ -119,21 +110,6 @@ static struct network *take_network(struct call *call, const char *method, bool 
     return network;
 }
 
-static void reply_plan(json_t *reply, const struct spec *spec)
-{
-    char gateway[INET_ADDRSTRLEN], gateway6[INET6_ADDRSTRLEN];
-    struct plan plan;
-
-    plan_make(spec, &plan);
-    inet_ntop(AF_INET, &plan.gateway, gateway, sizeof(gateway));
-    json_object_set_new(reply, "gateway", json_string(gateway));
-    json_object_set_new(reply, "domain", json_string(plan.domain));
-    if (!plan.has6)
-        return;
-    inet_ntop(AF_INET6, &plan.gateway6, gateway6, sizeof(gateway6));
-    json_object_set_new(reply, "gateway6", json_string(gateway6));
-}
-
 static void reply_differs(json_t *reply, const struct asked *asked)
 {
     json_object_set_new(
@@ -159,11 +135,11 @@ static void attached(void *context, json_t *reply, int *fds, size_t fd_count, bo
     answer = json_deep_copy(reply);
     json_object_set_new(answer, "network", json_string(spec->name));
     json_object_set_new(answer, "backend",
-                        json_string(text_of(asked->parameters, "backend", "tap")));
+                        json_string(json_text(asked->parameters, "backend", "tap")));
     json_object_set_new(answer, "mtu", json_integer(spec->mtu));
     json_object_set_new(answer, "dhcp", json_boolean(spec->dhcp));
     json_object_set_new(answer, "subnet", json_string(subnet4_text(&spec->subnet, subnet)));
-    reply_plan(answer, spec);
+    description_plan(answer, spec);
     reply_differs(answer, asked);
     call_reply(asked->call, answer, fds, fd_count);
     asked_free(asked);
@@ -184,7 +160,7 @@ static void call_attach(struct call *call)
     network = take_network(call, "Attach", true);
     if (!network)
         return;
-    port = json_pack("{ss sI sI}", "backend", text_of(parameters, "backend", "tap"), "queues",
+    port = json_pack("{ss sI sI}", "backend", json_text(parameters, "backend", "tap"), "queues",
                      queues ? json_integer_value(queues) : 1, "pid",
                      (json_int_t)conn_peer(call_conn(call))->pid);
     for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
@@ -210,7 +186,7 @@ static void acquired(void *context, json_t *reply, int *fds, size_t fd_count, bo
         return;
     }
     answer = json_deep_copy(reply);
-    reply_plan(answer, network_spec(asked->network));
+    description_plan(answer, network_spec(asked->network));
     reply_differs(answer, asked);
     call_reply(asked->call, answer, fds, fd_count);
     asked_free(asked);
@@ -230,68 +206,7 @@ static void call_acquire(struct call *call)
         ask(call, network, "Acquire", NULL, true, acquired);
 }
 
-/* --- List and Inspect --- */
-
-static int leases_of(const char *network, json_t **ret, struct error *error)
-{
-    char path[PATHS_MAX + 64];
-    int r = leases_path(network, path, sizeof(path), error);
-
-    if (r >= 0 && (r = leases_load(path, ret)) < 0)
-        error_system(error, r, "cannot read %s", path);
-    return r;
-}
-
-static json_t *addresses_of(const json_t *leases, const char *mac)
-{
-    json_t *addresses = json_array(), *lease;
-    size_t index;
-
-    json_array_foreach(leases, index, lease) {
-        const char *of = text_of(lease, "mac", "");
-
-        if (strcasecmp(of, mac) == 0)
-            json_array_append(addresses, json_object_get(lease, "address"));
-    }
-    return addresses;
-}
-
-/* What the guest of a listening path calls itself: nobody else has named it. */
-static void name_by_lease(json_t *port, const json_t *leases)
-{
-    json_t *lease;
-    size_t index;
-
-    if (!json_is_true(json_object_get(port, "learnMac")) || json_object_get(port, "name"))
-        return;
-    json_array_foreach(leases, index, lease)
-        if (strcasecmp(text_of(lease, "mac", ""), text_of(port, "mac", "")) == 0 &&
-            json_is_string(json_object_get(lease, "name")))
-            json_object_set(port, "name", json_object_get(lease, "name"));
-}
-
-/* A holder's description in the words of io.vmlan.Broker's type Network. */
-static json_t *network_to_json(const json_t *described, const struct spec *spec,
-                               const json_t *leases)
-{
-    json_t *ports = json_deep_copy(json_object_get(described, "ports")), *port;
-    json_t *json = json_pack("{ss ss sO sO so}", "network", spec->name, "state", "running",
-                             "configuration", json_object_get(described, "configuration"), "pinned",
-                             json_object_get(described, "pinned"), "ports", ports);
-    size_t index;
-
-    reply_plan(json, spec);
-    json_object_del(json, "domain");
-    json_array_foreach(ports, index, port) {
-        json_object_set_new(port, "addresses", addresses_of(leases, text_of(port, "mac", "")));
-        name_by_lease(port, leases);
-        json_object_del(port, "ip");
-        json_object_del(port, "tso");
-        json_object_del(port, "checksumOffload");
-        json_object_del(port, "learnMac");
-    }
-    return json;
-}
+/* --- Inspect --- */
 
 /* As they were made, where the kernel can't be asked: in host mode there are none. */
 static json_t *rules_made(const struct spec *spec)
@@ -313,16 +228,15 @@ static void inspected(void *context, json_t *reply, int *fds, size_t fd_count, b
     struct error own;
 
     (void)fds, (void)fd_count, (void)more;
-    if (leases_of(network_name(asked->network), &leases, &own) < 0) {
+    if (leases_of_network(network_name(asked->network), &leases, &own) < 0) {
         answer_error(asked, &own);
         return;
     }
     rules = error ? rules_made(spec) : json_incref(json_object_get(reply, "rules"));
     call_reply(asked->call,
-               json_pack("{so sO so so}", "network",
-                         network_to_json(asked->described, spec, leases), "services",
-                         json_object_get(asked->described, "services"), "rules", rules, "leases",
-                         leases),
+               json_pack("{so sO so so}", "network", description_of(asked->described, spec, leases),
+                         "services", json_object_get(asked->described, "services"), "rules", rules,
+                         "leases", leases),
                NULL, 0);
     asked_free(asked);
 }
@@ -349,76 +263,6 @@ static void call_inspect(struct call *call)
         ask(call, network, "Describe", NULL, false, inspect_rules);
 }
 
-/* A List under way: it asks one network after the other, by name, because any may end meanwhile. */
-struct listing {
-    struct call *call;
-    struct registry *registry;
-    struct network *asking;
-    json_t *names, *networks;
-    size_t next;
-};
-
-static void listing_next(struct listing *listing);
-
-static void listing_free(struct listing *listing)
-{
-    json_decref(listing->names);
-    json_decref(listing->networks);
-    free(listing);
-}
-
-static void listing_gone(struct call *call, void *context)
-{
-    struct listing *listing = context;
-
-    if (listing->asking)
-        network_forget(listing->asking, listing);
-    call_drop(call);
-    listing_free(listing);
-}
-
-static void listed(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
-                   const struct error *error)
-{
-    struct listing *listing = context;
-    const struct spec *spec = network_spec(listing->asking);
-    OWN(json) json_t *leases = NULL;
-
-    (void)fds, (void)fd_count, (void)more;
-    if (!error && spec && leases_of(spec->name, &leases, NULL) >= 0)
-        json_array_append_new(listing->networks, network_to_json(reply, spec, leases));
-    listing->asking = NULL; /* one that ended meanwhile is not listed */
-    listing_next(listing);
-}
-
-static void listing_next(struct listing *listing)
-{
-    while (listing->next < json_array_size(listing->names)) {
-        const char *name = json_string_value(json_array_get(listing->names, listing->next++));
-
-        listing->asking = registry_find(listing->registry, name, NULL);
-        if (listing->asking) {
-            network_ask(listing->asking, &(struct network_question){.method = "Describe"}, listed,
-                        listing);
-            return;
-        }
-    }
-    call_reply(listing->call, json_pack("{sO}", "networks", listing->networks), NULL, 0);
-    listing_free(listing);
-}
-
-static void call_list(struct call *call)
-{
-    struct listing *listing = alloc_new(struct listing);
-
-    listing->call = call;
-    listing->registry = &call_peer(call)->broker->registry;
-    listing->names = registry_names(listing->registry);
-    listing->networks = json_array();
-    call_on_gone(call, listing_gone, listing);
-    listing_next(listing);
-}
-
 /* --- Leases, Up, Down, Quit --- */
 
 static void call_leases(struct call *call)
@@ -430,7 +274,7 @@ static void call_leases(struct call *call)
 
     if (r >= 0 && call_wants_more(call))
         r = leases_answer(call, name, &error); /* answers from now on */
-    else if (r >= 0 && (r = leases_of(name, &leases, &error)) >= 0)
+    else if (r >= 0 && (r = leases_of_network(name, &leases, &error)) >= 0)
         call_reply(call, json_pack("{so}", "leases", leases), NULL, 0);
     if (r < 0)
         fail(call, &error);
@@ -568,7 +412,7 @@ static void call_quit(struct call *call)
 const struct method broker_methods[] = {
     {.name = "Attach", .handle = call_attach},
     {.name = "Acquire", .handle = call_acquire},
-    {.name = "List", .handle = call_list},
+    {.name = "List", .handle = listing_call},
     {.name = "Inspect", .handle = call_inspect},
     {.name = "Leases", .handle = call_leases},
     {.name = "Capture", .handle = call_capture},

@@ -12,13 +12,6 @@
 #include "cli/counters.h"
 #include "cli/session.h"
 
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-
-    return text ? text : "-";
-}
-
 /* --- ls --- */
 
 static void print_addresses(const json_t *addresses)
@@ -38,14 +31,15 @@ static void print_network(const json_t *network)
     json_t *ports = json_object_get(network, "ports");
     size_t index;
 
-    printf("%s  %s  %s  mtu %lld  gateway %s%s\n", text_of(network, "network"),
-           text_of(configuration, "mode"), text_of(configuration, "subnet"),
+    printf("%s  %s  %s  mtu %lld  gateway %s%s\n", json_text(network, "network", "-"),
+           json_text(configuration, "mode", "-"), json_text(configuration, "subnet", "-"),
            (long long)json_integer_value(json_object_get(configuration, "mtu")),
-           text_of(network, "gateway"),
+           json_text(network, "gateway", "-"),
            json_is_true(json_object_get(network, "pinned")) ? "  pinned" : "");
     json_array_foreach(ports, index, port) {
-        printf("  %-6s %-9s %-15s %s  pid %lld  ", text_of(port, "port"), text_of(port, "backend"),
-               text_of(port, "name"), text_of(port, "mac"),
+        printf("  %-6s %-9s %-15s %s  pid %lld  ", json_text(port, "port", "-"),
+               json_text(port, "backend", "-"), json_text(port, "name", "-"),
+               json_text(port, "mac", "-"),
                (long long)json_integer_value(json_object_get(port, "pid")));
         print_addresses(json_object_get(port, "addresses"));
         putchar('\n');
@@ -143,8 +137,8 @@ static void print_lease(const json_t *lease)
 
     if (expires && localtime_r(&expires, &local))
         strftime(until, sizeof(until), "%Y-%m-%d %H:%M:%S", &local);
-    printf("%-39s %-17s %-20s %s\n", text_of(lease, "address"), text_of(lease, "mac"),
-           text_of(lease, "name"), until);
+    printf("%-39s %-17s %-20s %s\n", json_text(lease, "address", "-"), json_text(lease, "mac", "-"),
+           json_text(lease, "name", "-"), until);
 }
 
 static void print_leases(const struct cli *cli, json_t *leases)
@@ -161,8 +155,8 @@ static void print_leases(const struct cli *cli, json_t *leases)
 
 static bool lease_is_of(const json_t *lease, const char *who)
 {
-    return strcasecmp(text_of(lease, "name"), who) == 0 ||
-           strcasecmp(text_of(lease, "mac"), who) == 0;
+    return strcasecmp(json_text(lease, "name", "-"), who) == 0 ||
+           strcasecmp(json_text(lease, "mac", "-"), who) == 0;
 }
 
 struct waiting {

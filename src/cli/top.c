@@ -34,20 +34,13 @@ struct rates {
     double receive[RATES], transmit[RATES];
 };
 
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-
-    return text ? text : "-";
-}
-
 static const json_t *item_named(const json_t *array, const char *key, const char *name)
 {
     const json_t *item;
     size_t index;
 
     json_array_foreach(array, index, item)
-        if (strcmp(text_of(item, key), name) == 0)
+        if (strcmp(json_text(item, key, "-"), name) == 0)
             return item;
     return NULL;
 }
@@ -66,8 +59,9 @@ static double rate(const struct top *top, const json_t *now, const json_t *befor
 static void rates_of(const struct top *top, const json_t *network, const json_t *port,
                      struct rates *ret)
 {
-    const json_t *was = item_named(top->before, "network", text_of(network, "network"));
-    const json_t *before = item_named(json_object_get(was, "ports"), "port", text_of(port, "port"));
+    const json_t *was = item_named(top->before, "network", json_text(network, "network", "-"));
+    const json_t *before =
+        item_named(json_object_get(was, "ports"), "port", json_text(port, "port", "-"));
 
     for (int i = 0; i < RATES; i++) {
         ret->receive[i] = factors[i] * rate(top, port, before, "receive", fields[i]);
@@ -107,8 +101,9 @@ static void head_print(struct buf *out)
 static void row_print(struct buf *out, const json_t *network, const json_t *port,
                       const struct rates *rates)
 {
-    buf_printf(out, "%-12.12s %-6s %-14.14s %-13s", text_of(network, "network"),
-               text_of(port, "port"), text_of(port, "name"), text_of(port, "backend"));
+    buf_printf(out, "%-12.12s %-6s %-14.14s %-13s", json_text(network, "network", "-"),
+               json_text(port, "port", "-"), json_text(port, "name", "-"),
+               json_text(port, "backend", "-"));
     ways_print(out, rates->receive);
     ways_print(out, rates->transmit);
     buf_printf(out, "\n");
@@ -125,10 +120,11 @@ static void row_json(struct buf *out, const json_t *network, const json_t *port,
 {
     char time[STAMP_SIZE];
     OWN(json)
-    json_t *row = json_pack("{ss ss ss ss so so}", "time", stamp_now(time), "network",
-                            text_of(network, "network"), "port", text_of(port, "port"), "backend",
-                            text_of(port, "backend"), "receive", way_json(rates->receive),
-                            "transmit", way_json(rates->transmit));
+    json_t *row =
+        json_pack("{ss ss ss ss so so}", "time", stamp_now(time), "network",
+                  json_text(network, "network", "-"), "port", json_text(port, "port", "-"),
+                  "backend", json_text(port, "backend", "-"), "receive", way_json(rates->receive),
+                  "transmit", way_json(rates->transmit));
     OWN(mem) char *text = NULL;
 
     if (json_object_get(port, "name"))

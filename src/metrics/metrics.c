@@ -23,13 +23,6 @@ static void label_add(struct buf *out, const char *name, const char *value, bool
     buf_append(out, "\"", 1);
 }
 
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-
-    return text ? text : "";
-}
-
 static void value_add(struct buf *out, const json_t *value)
 {
     buf_printf(out, "} %lld\n", (long long)json_integer_value(value));
@@ -43,10 +36,10 @@ static void port_samples(struct buf *out, const char *metric, const json_t *netw
 
     json_array_foreach(ports, index, port) {
         buf_printf(out, "%s", metric);
-        label_add(out, "network", text_of(network, "network"), true);
-        label_add(out, "port", text_of(port, "port"), false);
-        label_add(out, "kind", text_of(port, "backend"), false);
-        label_add(out, "guest", text_of(port, "name"), false);
+        label_add(out, "network", json_text(network, "network", ""), true);
+        label_add(out, "port", json_text(port, "port", ""), false);
+        label_add(out, "kind", json_text(port, "backend", ""), false);
+        label_add(out, "guest", json_text(port, "name", ""), false);
         value_add(out, json_object_get(json_object_get(port, way), field));
     }
 }
@@ -59,7 +52,7 @@ static void gateway_samples(struct buf *out, const char *metric, const json_t *n
     if (!counts)
         return;
     buf_printf(out, "%s", metric);
-    label_add(out, "network", text_of(network, "network"), true);
+    label_add(out, "network", json_text(network, "network", ""), true);
     value_add(out, json_object_get(counts, field));
 }
 
@@ -72,7 +65,7 @@ static void flow_samples(struct buf *out, const char *metric, const json_t *netw
     (void)way, (void)field;
     json_object_foreach(json_object_get(network, "flows"), protocol, value) {
         buf_printf(out, "%s", metric);
-        label_add(out, "network", text_of(network, "network"), true);
+        label_add(out, "network", json_text(network, "network", ""), true);
         label_add(out, "protocol", protocol, false);
         value_add(out, value);
     }
@@ -83,7 +76,7 @@ static void count_samples(struct buf *out, const char *metric, const json_t *net
 {
     (void)way, (void)field;
     buf_printf(out, "%s", metric);
-    label_add(out, "network", text_of(network, "network"), true);
+    label_add(out, "network", json_text(network, "network", ""), true);
     buf_printf(out, "} %zu\n", json_array_size(json_object_get(network, "ports")));
 }
 
