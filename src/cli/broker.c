@@ -12,6 +12,9 @@
 #include "base/paths.h"
 #include "cli/session.h"
 
+/* Brokers that are told to end before it is given up. */
+enum { TRIES = 50 };
+
 bool broker_listens(void)
 {
     OWN(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -37,7 +40,7 @@ int broker_keep_out(struct error *error)
     char runtime[PATHS_MAX];
     int r = paths_runtime(runtime, error);
 
-    while (r >= 0) {
+    for (int try = 0; r >= 0 && try < TRIES; try++) {
         OWN(fd) int lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (lock < 0 || flock(lock, LOCK_EX) < 0)
@@ -47,7 +50,11 @@ int broker_keep_out(struct error *error)
         fd_close(&lock); /* a broker that is about to end waits for it */
         r = broker_quit(error);
     }
-    return r;
+    if (r < 0)
+        return r;
+    error_set(error, -EBUSY, ERROR_FAILED, "a broker is started again as soon as one has ended");
+    error_hint(error, "vmlan service status shows whether systemd does; end what else asks for it");
+    return -EBUSY;
 }
 
 int broker_again(const struct cli *cli)
