@@ -86,6 +86,5 @@ def vmlan_bin(vm_user, test_root):
 
 @pytest.fixture
 def site(vm_user, vmlan_bin, test_root):
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    yield one
-    one.close()
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
+        yield one

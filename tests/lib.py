@@ -191,7 +191,7 @@ def binary(user, root):
 
 
 class Site:
-    """One vmlan of its own. Use the fixture; close() asserts that nothing is left."""
+    """One vmlan of its own. Use the fixture, or `with`; close() asserts that nothing is left."""
 
     def __init__(self, user, vmlan_bin, test_root):
         self.user, self.bin = user, vmlan_bin
@@ -202,6 +202,12 @@ class Site:
             user.own(self.root / name)
         self.env = self._environment(test_root)
         self.children = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def _environment(self, test_root):
         sanitizer = f"log_path={self.root}/sanitizer:print_stacktrace=1"

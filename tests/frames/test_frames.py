@@ -33,12 +33,9 @@ EXPERIMENT = 0x88B5  # an EtherType for local experiments (IEEE 802)
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
     """One for all of this file; networks are started by the first port."""
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
         one.vmlan("up", "shared")
         yield one
-    finally:
-        one.close()
 
 
 @pytest.fixture

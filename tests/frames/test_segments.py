@@ -62,13 +62,10 @@ WIRES = {"stream": StreamWire, "datagram": DatagramPort, "datagram_next": Datagr
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
     """With a network where nobody else speaks."""
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
         one.config(SILENT)
         one.vmlan("up", "silent")
         yield one
-    finally:
-        one.close()
 
 
 @pytest.fixture

@@ -108,9 +108,8 @@ def test_without_any_variable_of_ours(site):
 def root_site(vmlan_bin, test_root):
     if os.geteuid() != 0:
         pytest.skip("not root")
-    one = lib.Site(lib.User(0, 0), vmlan_bin, test_root)
-    yield one
-    one.close()
+    with lib.Site(lib.User(0, 0), vmlan_bin, test_root) as one:
+        yield one
 
 
 @pytest.mark.sanitized

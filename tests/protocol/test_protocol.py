@@ -69,12 +69,9 @@ class Broker:
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
     """One for all of this file."""
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
         one.vmlan("up", "shared")
         yield one
-    finally:
-        one.close()
 
 
 @pytest.fixture
@@ -612,8 +609,7 @@ def test_quit(site):
 
 def test_few_descriptors(vm_user, vmlan_bin, test_root):
     """Where few may be open, peers are fewer; the networks do not suffer."""
-    site = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
+    with lib.Site(vm_user, vmlan_bin, test_root) as site:
         site.run("sh", "-c", "ulimit -n 40; exec vmlan up shared")
         broker = Broker(site)
         with contextlib.ExitStack() as stack:
@@ -624,5 +620,3 @@ def test_few_descriptors(vm_user, vmlan_bin, test_root):
             port, fds = peers[0].attach("shared")
             os.close(fds[0])
         assert broker.networks()[0]["state"] == "running"
-    finally:
-        site.close()

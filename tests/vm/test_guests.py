@@ -59,12 +59,8 @@ class Pair(list):
 @pytest.fixture(scope="module")
 def shared_pair(vm_user, vmlan_bin, test_root, image):
     """For the tests that only look."""
-    site = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
-        with Pair(site, image) as pair:
-            yield pair
-    finally:
-        site.close()
+    with lib.Site(vm_user, vmlan_bin, test_root) as site, Pair(site, image) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -48,9 +48,8 @@ class Joined(Seat, Shell):
 
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    yield one
-    one.close()
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

@@ -70,12 +70,9 @@ def look(site, guest):
 @pytest.fixture(scope="module")
 def site(vm_user, vmlan_bin, test_root):
     """With a network that runs, as its paths are there only then."""
-    one = lib.Site(vm_user, vmlan_bin, test_root)
-    try:
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
         one.vmlan("up", "shared")
         yield one
-    finally:
-        one.close()
 
 
 # QEMU
