@@ -7,12 +7,12 @@
 #pragma once
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/own.h"
 #include "base/paths.h"
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "wire/fds.h"
 
@@ -21,15 +21,6 @@ static struct broker {
     int listener, conn; /* -1: none */
     int fds_open;       /* before anything was opened */
 } broker;
-
-static inline int fds_open(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
 
 static inline void broker_listen(void)
 {

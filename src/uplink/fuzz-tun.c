@@ -16,33 +16,13 @@
 
 #include "kernel/ns.h"
 #include "kernel/rtnl.h"
+#include "uplink/test-uplink.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct uplink {
-    struct loop loop;
-    struct uplink_config config;
-    struct uplink_fds fds;
-};
-static struct uplink uplink;
 static bool isolated;
 static int guest_end;
-
-struct loop *uplink_loop(struct uplink *u)
-{
-    return &u->loop;
-}
-
-const struct uplink_config *uplink_config(const struct uplink *u)
-{
-    return &u->config;
-}
-
-const struct uplink_fds *uplink_fds(const struct uplink *u)
-{
-    return &u->fds;
-}
 
 int host_destination(const struct uplink *u, const union endpoint *to, union endpoint *ret,
                      union endpoint *ret_second)

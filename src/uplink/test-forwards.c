@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/own.h"
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "uplink/forwards-private.h"
 
@@ -139,16 +140,6 @@ static void expect_reset(int fd)
 
     CHECK(read_some(fd, text, sizeof(text)) < 0);
     CHECK_INT(errno, ECONNRESET);
-}
-
-static unsigned fds_open(void)
-{
-    OWN(dir) DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    while (readdir(dir))
-        count++;
-    return count;
 }
 
 static void set(const struct forward_rule *rules, size_t count)
@@ -481,7 +472,7 @@ static void test_crowd(void)
     const struct forward_rule rules[] = {rule("127.0.0.1", 8080, "127.5.0.2", 80)};
     OWN(fd) int guest = server(SOCK_STREAM, "127.5.0.2", 80);
     static int from[CROWD];
-    unsigned before;
+    int before;
 
     begin();
     set(rules, 1);
@@ -517,7 +508,7 @@ static void test_leaves_nothing(void)
 {
     const struct forward_rule rules[] = {rule("127.0.0.1", 8080, "nobody", 80),
                                          rule_udp("127.0.0.1", 5300, "nobody", 53)};
-    unsigned before = fds_open();
+    int before = fds_open();
 
     for (int i = 0; i < 3; i++) {
         OWN(fd) int from = -1;

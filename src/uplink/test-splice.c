@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Joined sockets over loopback TCP: here-[a b]-there; a and b belong to the pair. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "uplink/pipes.h"
 #include "uplink/splice.h"
@@ -33,16 +33,6 @@ static void connected(int *ret_client, int *ret_server)
     CHECK(connect(*ret_client, (struct sockaddr *)&address, size) == 0);
     *ret_server = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     CHECK(*ret_server >= 0);
-}
-
-static int fds_open(void)
-{
-    OWN(dir) DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    while (readdir(dir))
-        count++;
-    return count;
 }
 
 static void begin(void)

@@ -6,7 +6,6 @@
 #include "uplink/syn.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
@@ -16,37 +15,17 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "kernel/ns.h"
 #include "uplink/dial.h"
+#include "uplink/test-uplink.h"
 
-struct uplink {
-    struct loop loop;
-    struct uplink_config config;
-    struct uplink_fds fds;
-};
-
-static struct uplink uplink;
 static struct guests *guests;
 static struct syn *syn;
 static int to_nflog, tcp_seen, icmp_seen, listener;
 static union endpoint first, second; /* host_destination() says */
 static int destination_error, dials;
-
-struct loop *uplink_loop(struct uplink *u)
-{
-    return &u->loop;
-}
-
-const struct uplink_config *uplink_config(const struct uplink *u)
-{
-    return &u->config;
-}
-
-const struct uplink_fds *uplink_fds(const struct uplink *u)
-{
-    return &u->fds;
-}
 
 int host_destination(const struct uplink *u, const union endpoint *to, union endpoint *ret,
                      union endpoint *ret_second)
@@ -301,16 +280,6 @@ static void a_guest_has_its_share(void)
     close(fill[0]);
     close(fill[1]);
     end();
-}
-
-static int fds_open(void)
-{
-    OWN(dir) DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    while (readdir(dir))
-        count++;
-    return count;
 }
 
 static void nothing_is_left(void)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For test-udp.c and test-icmp.c: a guest behind a real TUN device, and the host, as two network
- * namespaces of this process, which may enter both as root of its own user namespace. This program
- * brings its own struct uplink and host_destination(), so nothing of the rest of the uplink is in
- * it.
+ * namespaces of this process, which may enter both as root of its own user namespace.
  *
  *   guest: 10.7.0.2/24, fd00:7::2/64 on up0      host: 192.0.2.1, 2001:db8::1 on lo
  */
@@ -22,33 +20,13 @@
 #include "base/test.h"
 #include "kernel/ns.h"
 #include "kernel/rtnl.h"
+#include "uplink/test-uplink.h"
 #include "uplink/tun.h"
 
 enum { MTU = 1500 };
 
-struct uplink {
-    struct loop loop;
-    struct uplink_config config;
-    struct uplink_fds fds;
-};
-static struct uplink uplink;
 static struct tun *tun;
 static int host_ns, guest_ns;
-
-struct loop *uplink_loop(struct uplink *u)
-{
-    return &u->loop;
-}
-
-const struct uplink_config *uplink_config(const struct uplink *u)
-{
-    return &u->config;
-}
-
-const struct uplink_fds *uplink_fds(const struct uplink *u)
-{
-    return &u->fds;
-}
 
 /* An address or, in brackets or not, IPv6 one, with a port (host order). */
 static union endpoint endpoint_of(const char *address, unsigned port)

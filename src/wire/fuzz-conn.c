@@ -6,13 +6,13 @@
  * many pieces carry fds (0: none) 3-4  how many: 1, 2, 40 or 41 (one too many) 5    a call of our
  * own waits for a reply 6    that call takes several replies 7    the peer reads nothing
  */
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/test-fds.h"
 #include "wire/conn.h"
 #include "wire/fds.h"
 #include "wire/idl.h"
@@ -103,15 +103,6 @@ static void closed(struct conn *conn, int error)
     state->closed++;
     state->conn = NULL;
     conn_free(conn);
-}
-
-static int fds_open(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
 }
 
 /* CONN_FDS_MAX of them fit into a struct fds; the one too many needs its own message header. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The serving side of a connection: bytes in pieces, fds, order, and peers that vanish or stall. */
+#include <fcntl.h>
 
 #include "base/alloc.h"
 #include "wire/test-peer.h"

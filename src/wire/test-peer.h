@@ -6,10 +6,10 @@
 #pragma once
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "wire/conn.h"
 #include "wire/fds.h"
@@ -41,15 +41,6 @@ static struct peer {
     int closed, error; /* calls of the closed callback, and its error */
     int handled;       /* calls of any handler */
 } peer;
-
-static int peer_fds_open(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
 
 static void peer_gone(struct call *call, void *context)
 {
@@ -140,7 +131,7 @@ static inline void peer_start(void)
     struct error error = {0};
     int ends[2];
 
-    peer = (struct peer){.fds_open = peer_fds_open()};
+    peer = (struct peer){.fds_open = fds_open()};
     CHECK_INT(loop_init(&peer.loop), 0);
     interface_new(peer_interface_text, peer_methods, &peer.interfaces[0], &error);
     CHECK_TEXT(error.reason, "");
@@ -160,7 +151,7 @@ static inline void peer_stop(void)
     fd_close(&peer.fd);
     interface_free(peer.interfaces[0]);
     loop_done(&peer.loop);
-    CHECK_INT(peer_fds_open(), peer.fds_open);
+    CHECK_INT(fds_open(), peer.fds_open);
 }
 
 /* Delivers all that can be delivered now: each step takes a few turns at most. */
