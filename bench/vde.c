@@ -77,12 +77,12 @@ int vde_open(int number)
     struct request request = {.magic = MAGIC, .version = VERSION, .type = NEW_CONTROL};
     int control = control_connect(), size = 1 << 20;
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    request.data.sun_family = AF_UNIX;
-    snprintf(request.data.sun_path, sizeof(request.data.sun_path), "%s/end%d", folder, number);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/end%d", folder, number);
+    request.data = address;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    if (control < 0 || bind(fd, (struct sockaddr *)&request.data, sizeof(request.data)) < 0 ||
+    if (control < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         send(control, &request, sizeof(request), 0) < 0 ||
         recv(control, &address, sizeof(address), 0) <= 0 ||
         connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)

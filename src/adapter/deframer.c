@@ -16,7 +16,8 @@ ssize_t deframer_run(uint8_t *data, size_t size, deframer_fn *call, void *contex
 {
     size_t at = 0, next;
 
-    while ((next = deframer_next(data + at, size - at)) > 0) {
+    while (size - at >= BATCH_PREFIX) {
+        next = deframer_next(data + at, size - at);
         if (next > BATCH_PREFIX + FRAME_MAX)
             return -EBADMSG;
         if (next > size - at)
