@@ -131,3 +131,27 @@ int unix_diag_drained(int fd, uint32_t inode, bool *ret)
         *ret = drained;
     return r;
 }
+
+/* A peer that was closed is told of as inode 0: sk_diag_dump_peer() in net/unix/diag.c. */
+static int peer_look(const struct nlmsghdr *message, void *data)
+{
+    const struct nlattr *attribute;
+    bool *alone = data;
+
+    mnl_attr_for_each(attribute, message, sizeof(struct unix_diag_msg))
+        if (mnl_attr_get_type(attribute) == UNIX_DIAG_PEER)
+            *alone = mnl_attr_get_u32(attribute) == 0;
+    return MNL_CB_STOP;
+}
+
+int unix_diag_alone(int fd, uint32_t inode, bool *ret)
+{
+    bool alone = false;
+    int r = request_send(fd, 0, inode, UDIAG_SHOW_PEER);
+
+    if (r >= 0)
+        r = answers_read(fd, peer_look, &alone);
+    if (r >= 0)
+        *ret = alone;
+    return r;
+}

@@ -15,5 +15,8 @@ int unix_diag_open(int *ret_fd);
  * peer. -ENOENT: there is none, or it is of another namespace. */
 int unix_diag_find(int fd, const char *path, uint32_t peer, uint32_t *ret_inode);
 
+/* Whether the socket that a datagram socket is connected to has been closed. Negative errno. */
+int unix_diag_alone(int fd, uint32_t inode, bool *ret);
+
 /* Whether everything that came to a datagram socket has been read; -ENOENT: it has gone. */
 int unix_diag_drained(int fd, uint32_t inode, bool *ret);

@@ -10,11 +10,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "adapter/journal.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "kernel/unix-diag.h"
 #include "network/holder-private.h"
+
+/* How often datagram sockets are looked at, as those of clients are (adapter/clients.c). */
+enum { PROBE_MS = 2000 };
 
 static struct port *port_named(struct holder *holder, const char *id)
 {
@@ -36,6 +41,64 @@ static bool journal_there(struct holder *holder)
     return holder->journal >= 0;
 }
 
+/* --- the guest's end of a datagram socket: nothing tells when it is closed --- */
+
+static bool wants_probe(const struct port *port)
+{
+    return (port->backend == PORT_DATAGRAM || port->backend == PORT_DATAGRAM_NEXT) &&
+           port->peer >= 0;
+}
+
+static void end_probe(const struct holder *holder, const struct port *port)
+{
+    struct stat status;
+    bool alone = false;
+
+    if (fstat(port->peer, &status) < 0 ||
+        unix_diag_alone(holder->diag, (uint32_t)status.st_ino, &alone) < 0 || !alone)
+        return;
+    shutdown(port->peer, SHUT_RDWR); /* the adapter sees that, and ends */
+}
+
+static void ends_probe(struct timer *timer)
+{
+    struct holder *holder = container_of(timer, struct holder, probe);
+    struct port *port;
+    bool again = false;
+
+    if (holder->diag < 0 && unix_diag_open(&holder->diag) < 0)
+        return; /* such a port goes with the next frame that is sent to it */
+    list_each(port, &holder->ports, link)
+        if (wants_probe(port)) {
+            end_probe(holder, port);
+            again = true;
+        }
+    if (again)
+        timer_set(timer, PROBE_MS);
+}
+
+static void probe_start(struct holder *holder, const struct port *port)
+{
+    if (wants_probe(port) && !timer_is_set(&holder->probe))
+        timer_set(&holder->probe, PROBE_MS);
+}
+
+int holder_cables_init(struct holder *holder)
+{
+    return timer_init(&holder->loop, &holder->probe, ends_probe);
+}
+
+void holder_cables_done(struct holder *holder)
+{
+    if (holder->cabling)
+        call_drop(holder->cabling);
+    timer_done(&holder->probe);
+    fd_close(&holder->diag);
+    fd_close(&holder->journal);
+}
+
+/* --- the forwarder's part --- */
+
 static void cable_hand(struct holder *holder, struct port *port)
 {
     int fds[3] = {port->tap, port->peer};
@@ -53,6 +116,7 @@ static void cable_hand(struct holder *holder, struct port *port)
     if (port->address)
         json_object_set_new(reply, "address", json_string(port->address));
     port->handed = true;
+    probe_start(holder, port);
     call_reply(take_ptr(holder->cabling), reply, fds, count);
 }
 
@@ -139,6 +203,7 @@ void holder_call_cable_kept(struct call *call)
         port->peer = address ? -1 : call_take_fd(call, 1);
         port->address = address ? alloc_text(address) : NULL;
         port->handed = true;
+        probe_start(holder, port);
     }
     call_reply(call, NULL, NULL, 0);
 }

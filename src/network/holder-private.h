@@ -47,6 +47,8 @@ struct holder {
     bool served;            /* there was a forwarder since one was asked for */
     struct conn *forwarder; /* the peer that is the forwarder; NULL: none */
     struct call *cabling;   /* the forwarder's NextCable that waits; NULL: none */
+    struct timer probe;     /* looks for datagram sockets whose other end was closed */
+    int diag;               /* for it, owned; -1: not needed yet */
     int journal;            /* of all forwarders: adapter/journal.h; owned; -1: not needed yet */
     struct call *wanting;   /* a broker's ForwarderWanted that waits; NULL: none */
     struct timer wanted;    /* until then an old forwarder may come back */
@@ -125,6 +127,8 @@ void holder_call_forwards_applied(struct call *call);
 void holder_call_sockets(struct call *call);
 
 /* holder-cables.c */
+int holder_cables_init(struct holder *holder);
+void holder_cables_done(struct holder *holder);
 void holder_hand_cables(struct holder *holder);
 void holder_forget_forwarder(struct holder *holder);
 void holder_call_next_cable(struct call *call);

@@ -370,7 +370,12 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     int r;
 
     *holder = (struct holder){
-        .listener = LISTEN_FD, .monitor = -1, .journal = -1, .listeners = LISTENERS_NULL};
+        .listener = LISTEN_FD,
+        .monitor = -1,
+        .diag = -1,
+        .journal = -1,
+        .listeners = LISTENERS_NULL,
+    };
     list_init(&holder->peers);
     list_init(&holder->ports);
     list_init(&holder->seats);
@@ -400,6 +405,8 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
     if (r >= 0)
         r = holder_paths_init(holder);
     if (r >= 0)
+        r = holder_cables_init(holder);
+    if (r >= 0)
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
     if (r >= 0)
         r = presence_init(&holder->loop, &holder->presence, holder->socket, socket_gone);
@@ -418,8 +425,7 @@ static void holder_done(struct holder *holder)
     holder_events_done(holder);
     if (holder->wanting)
         call_drop(holder->wanting);
-    if (holder->cabling)
-        call_drop(holder->cabling);
+    holder_cables_done(holder);
     list_each(peer, &holder->peers, link)
         peer_free(peer);
     list_each(seat, &holder->seats, link) {
@@ -435,7 +441,6 @@ static void holder_done(struct holder *holder)
     source_remove(&holder->listening);
     presence_done(&holder->presence);
     fd_close(&holder->monitor);
-    fd_close(&holder->journal);
     fd_close(&holder->listener);
     timer_done(&holder->linger);
     timer_done(&holder->patience);

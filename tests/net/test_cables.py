@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+from lib import wait_until
 from netlib import kill
 from peer import LIMIT, Peer, ethernet
 
@@ -142,3 +143,17 @@ def test_forwarder_killed_again_and_again(site, backends):
                 cable.wait_more()
             times.append(time.monotonic() - start)
     assert statistics.median(times) < 1, times
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("backend", ["stream", "datagram", "datagram_next"])
+def test_closed_end_is_noticed_in_silence(site, backend):
+    """Also where nothing tells of it: no frame is sent to such a port."""
+    site.config("vmnet:\n  shared: {dhcp: false, routerAdvertisement: false, linger: 1}\n")
+    site.vmlan("up", "shared")
+    cable = Cable(site, backend)
+    while select.select([cable.socket], [], [], 2.5)[0]:  # what the bridge says of itself at first
+        cable.socket.recv(65536)
+    cable.socket.close()
+    wait_until(lambda: not site.json("ls")[0]["ports"], 2 * LIMIT, "the port's end")
+    site.vmlan("down", "shared")
