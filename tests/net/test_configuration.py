@@ -32,7 +32,7 @@ WRONG = [
     ("vmnet: [a, b]\n", ":1:8: vmnet: a list is not a mapping; write the settings below it, as "
                         "KEY: VALUE"),
     ("vmnets:\n  a: {}\n",
-     ':1:1: unknown key "vmnets"; did you mean vmnet? Known keys: vmnet'),
+     ':1:1: unknown key "vmnets"; did you mean vmnet? Known keys: vmnet, clients'),
     ("vmnet:\n  a: {linger: -1}\n", ":2:15: linger: -1 is too small; use 0 to 86400"),
     ("vmnet:\n  a: {mtu: 1500\n",
      ":3:1: not YAML: while parsing a flow mapping, did not find expected ',' or '}'; check the "
