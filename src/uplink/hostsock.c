@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "uplink/sockerr.h"
+#include "uplink/tun.h"
 
 /* The same things by both families' names. */
 static const struct names {
@@ -21,8 +22,8 @@ static const struct names *names_of(const struct hostsock *s)
     return s->host.any.sa_family == AF_INET ? &names4 : &names6;
 }
 
-int hostsock_open(const struct uplink *uplink, const union endpoint *remote, int protocol,
-                  struct hostsock *ret)
+static int connected_open(const struct uplink *uplink, const union endpoint *remote, int protocol,
+                          struct hostsock *ret)
 {
     struct hostsock s = {.hop_limit = -1, .dont_fragment = -1};
     int family = remote->any.sa_family, r;
@@ -42,6 +43,16 @@ int hostsock_open(const struct uplink *uplink, const union endpoint *remote, int
     s.fd = take_fd(&fd);
     *ret = s;
     return 0;
+}
+
+int hostsock_open(const struct uplink *uplink, struct flows *flows, const union endpoint *remote,
+                  int protocol, struct hostsock *ret)
+{
+    int r = connected_open(uplink, remote, protocol, ret);
+
+    if ((r == -EMFILE || r == -ENFILE) && flows_evict(flows))
+        r = connected_open(uplink, remote, protocol, ret);
+    return r;
 }
 
 void hostsock_close(struct hostsock *s)
@@ -95,7 +106,8 @@ bool hostsock_second(struct hostsock *s)
     return true;
 }
 
-uint32_t hostsock_mtu(const struct hostsock *s)
+/* The path MTU as the kernel knows it. */
+static uint32_t path_mtu(const struct hostsock *s)
 {
     int mtu = 0;
     socklen_t size = sizeof(mtu);
@@ -103,4 +115,12 @@ uint32_t hostsock_mtu(const struct hostsock *s)
     if (getsockopt(s->fd, names_of(s)->level, names_of(s)->mtu, &mtu, &size) < 0 || mtu <= 0)
         return s->host.any.sa_family == AF_INET ? 576 : 1280; /* what every link carries */
     return (uint32_t)mtu;
+}
+
+void hostsock_tell(const struct hostsock *s, struct tun *tun, int error, const uint8_t *data,
+                   const struct packet *packet)
+{
+    uint32_t mtu = error == EMSGSIZE ? path_mtu(s) : 0;
+
+    tun_error(tun, packet_error_of(error), mtu, data, packet);
 }

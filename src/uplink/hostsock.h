@@ -8,7 +8,10 @@
 
 #include <sys/socket.h>
 
+#include "uplink/flows.h"
 #include "uplink/packet.h"
+
+struct tun;
 
 struct hostsock {
     int fd;                                      /* non-blocking; -1: none */
@@ -20,9 +23,10 @@ struct hostsock {
 #define HOSTSOCK_NULL ((struct hostsock){.fd = -1})
 
 /* Makes a socket (SOCK_DGRAM of that protocol) that is connected to where the host is to go for
- * `remote` (host_destination()). Negative errno: as a process of the host would see it. */
-int hostsock_open(const struct uplink *uplink, const union endpoint *remote, int protocol,
-                  struct hostsock *ret);
+ * `remote` (host_destination()). Where descriptors have run out the flow that was idle longest
+ * gives its own. Negative errno: as a process of the host would see it. */
+int hostsock_open(const struct uplink *uplink, struct flows *flows, const union endpoint *remote,
+                  int protocol, struct hostsock *ret);
 void hostsock_close(struct hostsock *s); /* accepts HOSTSOCK_NULL */
 
 /* Makes what is sent next look like the guest's packet. */
@@ -36,5 +40,6 @@ int hostsock_send(struct hostsock *s, const struct msghdr *message,
 /* Goes over to the second destination. False when there is none or it can't be reached. */
 bool hostsock_second(struct hostsock *s);
 
-/* The path MTU as the kernel knows it. */
-uint32_t hostsock_mtu(const struct hostsock *s);
+/* Tells the guest why its packet could not be sent: the errno, positive, of hostsock_send(). */
+void hostsock_tell(const struct hostsock *s, struct tun *tun, int error, const uint8_t *data,
+                   const struct packet *packet);

@@ -133,12 +133,10 @@ static void flow_ready(struct source *source, uint32_t events)
 static int flow_open(struct icmp *icmp, struct icmp_flow *f)
 {
     struct uplink *uplink = tun_uplink(icmp->tun);
-    union endpoint remote = f->flow.remote;
-    int protocol = echo_of(remote.any.sa_family)->protocol;
-    int r = hostsock_open(uplink, &remote, protocol, &f->socket);
+    const union endpoint *remote = &f->flow.remote;
+    int protocol = echo_of(remote->any.sa_family)->protocol;
+    int r = hostsock_open(uplink, icmp->flows, remote, protocol, &f->socket);
 
-    if ((r == -EMFILE || r == -ENFILE) && flows_evict(icmp->flows))
-        r = hostsock_open(uplink, &remote, protocol, &f->socket);
     if (r < 0)
         return r;
     return source_add(uplink_loop(uplink), &f->source, f->socket.fd, EPOLLIN, flow_ready);
@@ -212,8 +210,7 @@ void icmp_input(struct icmp *icmp, const uint8_t *data, const struct packet *pac
     r = hostsock_send(&f->socket, &(struct msghdr){.msg_iov = &piece, .msg_iovlen = 1},
                       flow_errors);
     if (r < 0)
-        tun_error(icmp->tun, packet_error_of(-r), r == -EMSGSIZE ? hostsock_mtu(&f->socket) : 0,
-                  data, packet);
+        hostsock_tell(&f->socket, icmp->tun, -r, data, packet);
 }
 
 int icmp_new(struct tun *tun, struct icmp **ret)

@@ -137,10 +137,8 @@ static void flow_options(struct udp_flow *f)
 static int flow_open(struct udp *udp, struct udp_flow *f)
 {
     struct uplink *uplink = tun_uplink(udp->tun);
-    int r = hostsock_open(uplink, &f->flow.remote, IPPROTO_UDP, &f->socket);
+    int r = hostsock_open(uplink, udp->flows, &f->flow.remote, IPPROTO_UDP, &f->socket);
 
-    if ((r == -EMFILE || r == -ENFILE) && flows_evict(udp->flows))
-        r = hostsock_open(uplink, &f->flow.remote, IPPROTO_UDP, &f->socket);
     if (r < 0)
         return r;
     flow_options(f);
@@ -257,8 +255,7 @@ void udp_flush(struct udp *udp)
     out->flow = NULL;
     if (r < 0) {
         flow_log(f, strerror(-r));
-        tun_error(udp->tun, packet_error_of(-r), r == -EMSGSIZE ? hostsock_mtu(&f->socket) : 0,
-                  out->data, &out->packet);
+        hostsock_tell(&f->socket, udp->tun, -r, out->data, &out->packet);
     }
 }
 
