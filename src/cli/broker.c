@@ -59,20 +59,12 @@ int broker_keep_out(struct error *error)
 
 int broker_again(const struct cli *cli)
 {
-    OWN(client) struct client *client = NULL;
-    OWN(json) json_t *reply = NULL;
-    json_t *networks, *network;
-    struct error error;
+    OWN(json) json_t *networks = NULL;
+    json_t *network;
     size_t index;
-    int r = client_open(CLIENT_IF_NETWORKS, &client, &error);
 
-    if (r == -ENOENT)
-        return 0;
-    if (r >= 0)
-        r = client_call(client, "List", NULL, &reply, NULL, &error);
-    if (r < 0)
-        return cli_fail(cli, &error);
-    networks = json_object_get(reply, "networks");
+    if (session_list(cli, &networks) < 0)
+        return 1;
     json_array_foreach(networks, index, network)
         printf("network %s goes on\n", json_string_value(json_object_get(network, "network")));
     return 0;

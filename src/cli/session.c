@@ -84,6 +84,27 @@ void session_warn_differs(const struct cli *cli, const char *network, const json
     fprintf(stderr, " differ); vmlan down %s, then start it anew to apply yours\n", network);
 }
 
+int session_list(const struct cli *cli, json_t **ret)
+{
+    OWN(client) struct client *client = NULL;
+    OWN(json) json_t *reply = NULL;
+    struct error error;
+    int r = client_open(CLIENT_IF_NETWORKS, &client, &error);
+
+    if (r == -ENOENT) {
+        *ret = json_array();
+        return 0;
+    }
+    if (r >= 0)
+        r = client_call(client, "List", NULL, &reply, NULL, &error);
+    if (r < 0) {
+        cli_fail(cli, &error);
+        return r;
+    }
+    *ret = json_incref(json_object_get(reply, "networks"));
+    return 0;
+}
+
 void session_print_json(const json_t *json)
 {
     json_dumpf(json, stdout, JSON_INDENT(2));

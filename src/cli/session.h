@@ -20,6 +20,10 @@ int session_parameters(const struct cli *cli, const char *network, json_t **ret)
 int session_ask(const struct cli *cli, const char *method, json_t *parameters, json_t **ret,
                 struct client_fds *ret_fds);
 
+/* The networks that run, a new array; empty where no broker runs and there is nothing for one to
+ * find. Prints what went wrong. */
+int session_list(const struct cli *cli, json_t **ret);
+
 /* The option of verbs that start networks, for their tables; and what it asks for. */
 #define SESSION_STRICT                                                                \
     {                                                                                 \

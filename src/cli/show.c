@@ -48,23 +48,12 @@ static void print_network(const json_t *network)
 
 static int ls(struct cli *cli)
 {
-    OWN(client) struct client *client = NULL;
-    OWN(json) json_t *reply = NULL;
-    json_t *networks, *network;
-    struct error error;
+    OWN(json) json_t *networks = NULL;
+    json_t *network;
     size_t index;
-    int r = client_open(CLIENT_IF_NETWORKS, &client, &error);
 
-    if (r == -ENOENT) { /* no broker, and nothing for one to find */
-        if (cli->json)
-            puts("[]");
-        return 0;
-    }
-    if (r >= 0)
-        r = client_call(client, "List", NULL, &reply, NULL, &error);
-    if (r < 0)
-        return cli_fail(cli, &error);
-    networks = json_object_get(reply, "networks");
+    if (session_list(cli, &networks) < 0)
+        return 1;
     if (cli->json)
         session_print_json(networks);
     else
