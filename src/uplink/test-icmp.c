@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pings of a guest: answered by who was asked, or by an error, never by us. */
+#include <sys/resource.h>
+
 #include "uplink/test-tun.h"
 
 /* By family: where to, and the messages. Raw sockets of IPv4 receive the IP header too. */
@@ -12,6 +14,8 @@ static const struct row {
     {"192.0.2.1", "198.51.100.1", IPPROTO_ICMP, 8, 0, 20},
     {"2001:db8::1", "2001:db8:2::1", IPPROTO_ICMPV6, 128, 129, 0},
 };
+
+enum { DESCRIPTORS_FEW = 128 };
 
 static uint8_t got[70000];
 
@@ -145,12 +149,35 @@ static void test_ignored(void)
     }
 }
 
+/* Where descriptors have run out a new flow takes the place of an old one. */
+static void test_few_descriptors(void)
+{
+    OWN(fd) int fd = pinger_new(&rows[0], rows[0].host);
+    struct rlimit limit, few;
+    int filled[DESCRIPTORS_FEW], count = 0;
+
+    pings_allow();
+    request_send(&rows[0], fd, 100, 0, 64);
+    reply_check(&rows[0], fd, 100, 0, 64);
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){DESCRIPTORS_FEW, limit.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while ((filled[count] = dup(fd)) >= 0)
+        count++;
+    request_send(&rows[0], fd, 101, 1, 64);
+    reply_check(&rows[0], fd, 101, 1, 64);
+    while (count > 0)
+        close(filled[--count]);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static const struct test tests[] = {
     {"without ping sockets: prohibited", test_prohibited},
     {"echo of every size", test_echo},
     {"identifiers are kept apart", test_identifiers},
     {"no route and forbidden", test_unreachable},
     {"other messages are ignored", test_ignored},
+    {"few descriptors", test_few_descriptors},
 };
 
 int main(void)
