@@ -40,6 +40,7 @@ struct tun {
     bool segments;
     struct source source;
     struct timer pace;
+    bool lone; /* the last time there was one packet only */
     struct udp *udp;
     struct icmp *icmp;
     struct fragments *fragments;
@@ -272,8 +273,11 @@ static unsigned tun_drain(struct tun *tun)
         }
         memcpy(&hdr, slot, sizeof(hdr));
         tun_input(tun, &hdr, slot + sizeof(hdr), (size_t)got - sizeof(hdr));
+        if (tun->lone && count == 0) /* likely again: it goes before a second is looked for */
+            tun_flush(tun);
     }
     tun_flush(tun);
+    tun->lone = count == 1;
     return count;
 }
 
