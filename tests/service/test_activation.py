@@ -9,9 +9,9 @@ import socket
 import subprocess
 
 import pytest
+from asker import answers, connected
 from lib import wait_gone, wait_until
 from netlib import role, running, the
-from wire import answers, connected
 
 ROLE = ["--log-level", "info", "--log-format", "text", "broker"]
 SOCKETS = ("vmlan.socket vmlan-stream-shared.socket vmlan-datagram-shared.socket "

@@ -10,10 +10,10 @@ import signal
 import socket
 
 import pytest
+from asker import Cable, answers, connected
 from lib import wait_gone, wait_until
 from manager import Manager, missing_manager
 from netlib import Seat, Vm, kill, named, ports, role, running, successor, the
-from wire import Cable, answers, connected
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("unshare", "setpriv")]
 
