@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "uplink/pace.h"
 #include "uplink/tun.h"
 
 enum {
-    BATCH = 64,         /* messages read in one event */
     JOIN_BYTES = 65000, /* of one super-packet: 65507 is the end */
     HEADROOM = 64,      /* in front of what is received: IP and UDP headers */
     DATA_MAX = 65536,
@@ -19,13 +19,13 @@ enum {
 
 /* Room for recvmmsg(). */
 struct incoming {
-    struct mmsghdr messages[BATCH];
-    struct iovec iov[BATCH];
+    struct mmsghdr messages[PACE_BATCH];
+    struct iovec iov[PACE_BATCH];
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int)) * 2];
-    } control[BATCH];
-    uint8_t data[BATCH][HEADROOM + DATA_MAX];
+    } control[PACE_BATCH];
+    uint8_t data[PACE_BATCH][HEADROOM + DATA_MAX];
 };
 
 /* One message: a datagram, or several of `unit` bytes, of which the last may be shorter. There are
@@ -42,7 +42,7 @@ struct burst {
     uint8_t traffic_class;
     bool full;
     int count;
-    struct iovec pieces[2 + BATCH]; /* vnet header, IP and UDP headers, count messages */
+    struct iovec pieces[2 + PACE_BATCH]; /* vnet header, IP and UDP headers, count messages */
 };
 
 struct answers {
@@ -154,10 +154,11 @@ static void burst_add(struct answers *a, const struct message *m)
     b->full = m->size == 0 || m->size % b->unit != 0;
 }
 
-bool answers_carry(struct answers *a, int fd, const union endpoint *from, const union endpoint *to)
+unsigned answers_carry(struct answers *a, int fd, const union endpoint *from,
+                       const union endpoint *to)
 {
     struct incoming *in = &a->in;
-    int got = recvmmsg(fd, in->messages, BATCH, MSG_DONTWAIT, NULL);
+    int got = recvmmsg(fd, in->messages, PACE_BATCH, MSG_DONTWAIT, NULL);
 
     a->from = from;
     a->to = to;
@@ -168,7 +169,7 @@ bool answers_carry(struct answers *a, int fd, const union endpoint *from, const 
         burst_add(a, &m);
     }
     burst_write(a);
-    return got > 0;
+    return got > 0 ? (unsigned)got : 0;
 }
 
 struct answers *answers_new(struct tun *tun)
@@ -177,7 +178,7 @@ struct answers *answers_new(struct tun *tun)
     struct incoming *in = &a->in;
 
     a->tun = tun;
-    for (unsigned i = 0; i < BATCH; i++) {
+    for (unsigned i = 0; i < PACE_BATCH; i++) {
         in->iov[i] = (struct iovec){in->data[i] + HEADROOM, DATA_MAX};
         in->messages[i].msg_hdr = (struct msghdr){
             .msg_iov = &in->iov[i],

@@ -14,7 +14,7 @@ struct answers;
 struct answers *answers_new(struct tun *tun); /* tun outlives it */
 void answers_free(struct answers *answers);   /* accepts NULL */
 
-/* Hands the guest at `to` what waits on fd (UDP, with UDP_GRO or not), as sent by `from`; at most a
- * batch, so that others get their turn. False when there was nothing. */
-bool answers_carry(struct answers *answers, int fd, const union endpoint *from,
-                   const union endpoint *to);
+/* Hands the guest at `to` what waits on fd (UDP, with UDP_GRO or not), as sent by `from`; at most
+ * PACE_BATCH messages. Returns how many there were. */
+unsigned answers_carry(struct answers *answers, int fd, const union endpoint *from,
+                       const union endpoint *to);

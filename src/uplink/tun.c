@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "uplink/fragments.h"
 #include "uplink/icmp.h"
+#include "uplink/pace.h"
 #include "uplink/rate.h"
 #include "uplink/udp.h"
 
@@ -24,9 +25,6 @@
 #define HDR_SIZE       sizeof(struct virtio_net_hdr)
 
 enum {
-    BATCH = 64,        /* packets read in one event, so that others get their turn */
-    PACE_MIN = 4,      /* so many at once, and the next are fetched together … */
-    PACE_US = 100,     /* … after this time; the device's queue holds many times as much */
     ERROR_RATE = 1000, /* ICMP errors a second, as Linux's own icmp_msgs_per_sec */
     ERROR_BURST = 100,
     IP6_HEADER = 40,
@@ -39,7 +37,8 @@ struct tun {
     int fd; /* borrowed */
     bool segments;
     struct source source;
-    struct timer pace;
+    struct pace pace; /* of the device and of host sockets */
+    struct paced paced;
     bool lone; /* the last time there was one packet only */
     struct udp *udp;
     struct icmp *icmp;
@@ -49,12 +48,17 @@ struct tun {
     uint32_t fragment_id;
     unsigned errors; /* that may still be sent */
     uint64_t errors_at, warned_write;
-    uint8_t (*slots)[SLOT_SIZE]; /* BATCH of them; pages are there once they were used */
+    uint8_t (*slots)[SLOT_SIZE]; /* PACE_BATCH of them; pages are there once they were used */
 };
 
 struct uplink *tun_uplink(const struct tun *tun)
 {
     return tun->uplink;
+}
+
+struct pace *tun_pace(struct tun *tun)
+{
+    return &tun->pace;
 }
 
 const union endpoint *tun_gateway(const struct tun *tun, int family)
@@ -256,13 +260,13 @@ void tun_flush(struct tun *tun)
     udp_flush(tun->udp);
 }
 
-/* Reads what is there, at most BATCH packets; returns how many. */
-static unsigned tun_drain(struct tun *tun)
+static unsigned tun_fetch(struct paced *paced)
 {
+    struct tun *tun = container_of(paced, struct tun, paced);
     struct virtio_net_hdr hdr;
     unsigned count;
 
-    for (count = 0; count < BATCH; count++) {
+    for (count = 0; count < PACE_BATCH; count++) {
         uint8_t *slot = tun->slots[count];
         ssize_t got = read(tun->fd, slot, SLOT_SIZE);
 
@@ -281,27 +285,10 @@ static unsigned tun_drain(struct tun *tun)
     return count;
 }
 
-/* A sender that is slower than this process would wake it for every few packets, which costs both
- * more than the packets do: so many packets are fetched by the clock. */
-static void tun_pace(struct tun *tun)
-{
-    unsigned count = tun_drain(tun);
-
-    if (count >= PACE_MIN && count < BATCH && source_want(&tun->source, 0) == 0)
-        timer_set_us(&tun->pace, PACE_US);
-    else
-        source_want(&tun->source, EPOLLIN);
-}
-
 static void tun_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    tun_pace(container_of(source, struct tun, source));
-}
-
-static void tun_paced(struct timer *timer)
-{
-    tun_pace(container_of(timer, struct tun, pace));
+    paced_ready(&container_of(source, struct tun, source)->paced);
 }
 
 static void gateways_set(struct tun *tun)
@@ -332,14 +319,15 @@ int tun_new(struct uplink *uplink, struct tun **ret)
     tun->segments = offload_set(tun->fd);
     tun->errors_at = clock_ms();
     tun->errors = ERROR_BURST;
-    tun->slots = alloc_zero(BATCH, SLOT_SIZE);
+    tun->slots = alloc_zero(PACE_BATCH, SLOT_SIZE);
     tun->fragments = fragments_new();
     gateways_set(tun);
-    r = udp_new(tun, &tun->udp);
+    paced_init(&tun->paced, &tun->pace, &tun->source, tun_fetch);
+    r = pace_init(&tun->pace, uplink_loop(uplink));
+    if (r == 0)
+        r = udp_new(tun, &tun->udp);
     if (r == 0)
         r = icmp_new(tun, &tun->icmp);
-    if (r == 0)
-        r = timer_init(uplink_loop(uplink), &tun->pace, tun_paced);
     if (r == 0)
         r = source_add(uplink_loop(uplink), &tun->source, tun->fd, EPOLLIN, tun_ready);
     if (r < 0)
@@ -354,9 +342,9 @@ void tun_free(struct tun *tun)
     if (!tun)
         return;
     source_remove(&tun->source);
-    timer_done(&tun->pace);
     udp_free(tun->udp);
     icmp_free(tun->icmp);
+    pace_done(&tun->pace);
     fragments_free(tun->fragments);
     free(tun->slots);
     free(tun);

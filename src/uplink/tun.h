@@ -28,6 +28,7 @@ void tun_flows(const struct tun *tun, unsigned *ret_udp, unsigned *ret_ping);
 /* What follows is for udp.c, icmp.c and sockerr.c. */
 
 struct uplink *tun_uplink(const struct tun *tun);
+struct pace *tun_pace(struct tun *tun);                               /* for sockets, too */
 const union endpoint *tun_gateway(const struct tun *tun, int family); /* borrowed */
 bool tun_is_guest(const struct tun *tun, const union endpoint *address);
 

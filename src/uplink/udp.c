@@ -14,6 +14,7 @@
 #include "uplink/answers.h"
 #include "uplink/flows.h"
 #include "uplink/hostsock.h"
+#include "uplink/pace.h"
 #include "uplink/sockerr.h"
 #include "uplink/tun.h"
 
@@ -38,6 +39,7 @@ struct udp_flow {
     struct udp *udp;
     struct hostsock socket;
     struct source source;
+    struct paced paced;
     bool single; /* super-datagrams were refused: the path is narrower than the network */
 };
 
@@ -69,13 +71,17 @@ static void flow_log(const struct udp_flow *f, const char *what)
                   endpoint_text(&f->flow.remote, remote), what);
 }
 
-static void flow_receive(struct udp_flow *f)
+static unsigned flow_fetch(struct paced *paced)
 {
-    if (!answers_carry(f->udp->answers, f->socket.fd, &f->flow.remote, &f->flow.guest))
-        return;
+    struct udp_flow *f = container_of(paced, struct udp_flow, paced);
+    unsigned count = answers_carry(f->udp->answers, f->socket.fd, &f->flow.remote, &f->flow.guest);
+
+    if (count == 0)
+        return 0;
     f->socket.second.any.sa_family = AF_UNSPEC;
     flows_touch(f->udp->flows, &f->flow,
                 f->flow.kind == KIND_FRESH ? (unsigned)KIND_ANSWERED : f->flow.kind);
+    return count;
 }
 
 /* The guest's datagram that an error is about, as far as it came back. */
@@ -117,7 +123,7 @@ static void flow_ready(struct source *source, uint32_t events)
     if (events & EPOLLERR)
         flow_errors(&f->socket);
     if (events & EPOLLIN)
-        flow_receive(f);
+        paced_ready(&f->paced);
 }
 
 /* Answers come with their size when joined and with their traffic class; best effort. */
@@ -147,6 +153,7 @@ static int flow_open(struct udp *udp, struct udp_flow *f)
 
 static void flow_free(struct udp_flow *f)
 {
+    paced_done(&f->paced);
     source_remove(&f->source);
     hostsock_close(&f->socket);
     free(f);
@@ -177,6 +184,7 @@ static struct udp_flow *flow_get(struct udp *udp, const uint8_t *data, const str
     f = alloc_new(struct udp_flow);
     f->udp = udp;
     f->socket = HOSTSOCK_NULL;
+    paced_init(&f->paced, tun_pace(udp->tun), &f->source, flow_fetch);
     f->flow.guest = packet->src;
     f->flow.remote = packet->dst;
     r = flow_open(udp, f);
