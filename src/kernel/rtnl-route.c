@@ -150,8 +150,7 @@ int rtnl_dump_routes(struct rtnl *rtnl, int family, rtnl_route_fn *call, void *c
     int r;
 
     message->nlmsg_type = RTM_GETROUTE;
-    message->nlmsg_flags = NLM_F_DUMP;
     info->rtm_family = (uint8_t)family;
-    r = query_run(&query, message, on_route);
+    r = query_dump(&query, message, on_route);
     return r < 0 ? error_system(error, r, "the kernel would not list routes") : 0;
 }

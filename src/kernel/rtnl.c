@@ -11,10 +11,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/own.h"
 
 /* The kernel builds dump messages of up to this: NLMSG_GOODSIZE, include/linux/netlink.h. */
 enum { RTNL_BUFFER = 32768 };
+
+/* How often a dump is begun again that was overtaken by changes. */
+enum { DUMP_TRIES = 100 };
 
 /* Room for what some hundred links say when they come or go at once; a few messages each. */
 enum { MONITOR_BYTES = 4 * 1024 * 1024 };
@@ -84,19 +88,23 @@ static int on_answer(const struct nlmsghdr *message, void *data)
 /* Only the answer is ours to handle; the end of a dump (NLMSG_DONE) is libmnl's. */
 static mnl_cb_t control_calls[] = {[NLMSG_ERROR] = on_answer};
 
+static int query_send(struct rtnl *rtnl, struct nlmsghdr *message, uint16_t flags)
+{
+    rtnl->kernel_says[0] = '\0';
+    message->nlmsg_seq = ++rtnl->sequence;
+    message->nlmsg_flags |= NLM_F_REQUEST | flags;
+    return mnl_socket_sendto(rtnl->socket, message, message->nlmsg_len) < 0 ? -errno : 0;
+}
+
 int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
 {
     struct rtnl *rtnl = query->rtnl;
     unsigned port = mnl_socket_get_portid(rtnl->socket);
-    int r = MNL_CB_OK;
+    int r = query_send(rtnl, message, NLM_F_ACK);
 
-    rtnl->kernel_says[0] = '\0';
-    message->nlmsg_seq = ++rtnl->sequence;
-    message->nlmsg_flags |= NLM_F_REQUEST;
-    if ((message->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP) /* shares bits with NLM_F_REPLACE */
-        message->nlmsg_flags |= NLM_F_ACK;
-    if (mnl_socket_sendto(rtnl->socket, message, message->nlmsg_len) < 0)
-        return -errno;
+    if (r < 0)
+        return r;
+    r = MNL_CB_OK;
     while (r > MNL_CB_STOP) {
         ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->buffer, sizeof(rtnl->buffer));
 
@@ -105,6 +113,58 @@ int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
         r = mnl_cb_run2(rtnl->buffer, (size_t)got, rtnl->sequence, port, on_data, query,
                         control_calls, ARRAY_SIZE(control_calls));
     }
+    return r < 0 ? -errno : 0;
+}
+
+/* Whether a dump ends with these messages. */
+static bool dump_ends(const char *data, size_t size, bool *ret_interrupted)
+{
+    const struct nlmsghdr *message = (const void *)data;
+
+    for (int left = (int)size; mnl_nlmsg_ok(message, left);
+         message = mnl_nlmsg_next(message, &left)) {
+        if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+            *ret_interrupted = true;
+        if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+            return true;
+    }
+    return false;
+}
+
+static int dump_read(struct rtnl *rtnl, struct buf *all)
+{
+    bool interrupted = false, over = false;
+
+    all->size = 0;
+    while (!over) {
+        char *room = buf_reserve(all, RTNL_BUFFER);
+        ssize_t got = mnl_socket_recvfrom(rtnl->socket, room, RTNL_BUFFER);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? -errno : -EIO;
+        over = dump_ends(room, (size_t)got, &interrupted);
+        buf_commit(all, (size_t)got);
+    }
+    return interrupted ? -EINTR : 0;
+}
+
+int query_dump(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
+{
+    OWN(buf) struct buf all = BUF_NULL;
+    struct rtnl *rtnl = query->rtnl;
+    int r = -EINTR;
+
+    for (int tries = 0; r == -EINTR && tries < DUMP_TRIES; tries++) {
+        r = query_send(rtnl, message, NLM_F_DUMP);
+        if (r >= 0)
+            r = dump_read(rtnl, &all);
+    }
+    if (r < 0)
+        return r;
+    r = mnl_cb_run2(all.data, all.size, rtnl->sequence, mnl_socket_get_portid(rtnl->socket),
+                    on_data, query, control_calls, ARRAY_SIZE(control_calls));
     return r < 0 ? -errno : 0;
 }
 
@@ -298,8 +358,8 @@ int rtnl_dump_links(struct rtnl *rtnl, rtnl_link_fn *call, void *context, struct
 {
     char buffer[REQUEST_SIZE] = {0};
     struct query query = {.rtnl = rtnl, .on_link = call, .context = context};
-    struct nlmsghdr *message = link_message(buffer, RTM_GETLINK, NLM_F_DUMP, 0, NULL);
-    int r = query_run(&query, message, on_link);
+    struct nlmsghdr *message = link_message(buffer, RTM_GETLINK, 0, 0, NULL);
+    int r = query_dump(&query, message, on_link);
 
     return r < 0 ? error_system(error, r, "the kernel would not list links") : 0;
 }
