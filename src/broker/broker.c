@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,20 +15,10 @@
 #include "broker/peer.h"
 #include "made/broker_varlink.h"
 
-static bool accept_one(struct broker *broker)
-{
-    int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    if (fd < 0)
-        return false;
-    peer_accept(broker, fd);
-    return true;
-}
-
 static void peer_arrived(struct source *source, uint32_t events)
 {
     (void)events;
-    accept_one(container_of(source, struct broker, listening));
+    peer_accept(container_of(source, struct broker, listening));
 }
 
 bool broker_is_unused(const struct broker *broker)
@@ -60,7 +49,7 @@ static void broker_idle(struct timer *timer)
         lock = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         flock(lock, LOCK_EX);
     }
-    while (accept_one(broker))
+    while (peer_accept(broker))
         ;
     if (!broker_is_unused(broker))
         return;

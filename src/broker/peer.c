@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/credentials.h"
 #include "base/log.h"
 
 enum { PEERS_MAX = 512, DESCRIPTORS = 4096 };
@@ -72,40 +73,31 @@ static const char refuse_full[] =
     "{\"error\":\"io.vmlan.Broker.LimitReached\",\"parameters\":{\"reason\":"
     "\"too many connections to this broker\",\"hint\":\"close some and try again\"}}";
 
-static int peer_allowed(struct broker *broker, int fd, struct ucred *ret_peer)
+static bool peer_allowed(const struct broker *broker, int fd, const struct ucred *who)
 {
-    socklen_t size = sizeof(*ret_peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &size) < 0)
-        return -errno;
-    if (ret_peer->uid != geteuid() && ret_peer->uid != 0) {
-        log_warn(NULL, "refused a connection of uid %u", ret_peer->uid);
+    if (!credentials_trusted(who)) {
+        log_warn(NULL, "refused a connection of uid %u", who->uid);
         refuse(fd, refuse_uid);
-        return -EPERM;
+        return false;
     }
     if (broker->peer_count >= broker->peers_max) {
         log_warn(NULL, "refused a connection: %u are open", broker->peer_count);
         refuse(fd, refuse_full);
-        return -EUSERS;
+        return false;
     }
-    return 0;
+    return true;
 }
 
-void peer_accept(struct broker *broker, int fd)
+/* Takes fd. */
+static void peer_new(struct broker *broker, int fd, pid_t pid)
 {
     struct interface *const interfaces[] = {broker->interface, NULL};
-    OWN(fd) int owned = fd;
-    struct ucred credentials;
-    struct peer *peer;
+    struct peer *peer = alloc_new(struct peer);
 
-    if (peer_allowed(broker, fd, &credentials) < 0)
-        return;
-    peer = alloc_new(struct peer);
     peer->broker = broker;
-    peer->executable = executable_of_peer(owned, credentials.pid);
-    snprintf(peer->name, sizeof(peer->name), "peer %d", (int)credentials.pid);
-    if (conn_new(&broker->loop, take_fd(&owned), peer->name, interfaces, peer, peer_closed,
-                 &peer->conn) < 0) {
+    peer->executable = executable_of_peer(fd, pid);
+    snprintf(peer->name, sizeof(peer->name), "peer %d", (int)pid);
+    if (conn_new(&broker->loop, fd, peer->name, interfaces, peer, peer_closed, &peer->conn) < 0) {
         free(peer);
         return;
     }
@@ -114,10 +106,21 @@ void peer_accept(struct broker *broker, int fd)
     timer_stop(&broker->idle);
 }
 
+bool peer_accept(struct broker *broker)
+{
+    struct ucred who;
+    OWN(fd) int fd = credentials_accept(broker->listener, &who);
+
+    if (fd < 0)
+        return false;
+    if (peer_allowed(broker, fd, &who))
+        peer_new(broker, take_fd(&fd), who.pid);
+    return true;
+}
+
 int peer_may_acquire(const struct peer *peer, struct error *error)
 {
-    const struct conn_peer *process = conn_peer(peer->conn);
-    struct executable now = executable_of_peer(conn_fd(peer->conn), process->pid);
+    struct executable now = executable_of_peer(conn_fd(peer->conn), conn_peer(peer->conn)->pid);
 
     if (!executable_equal(&now, &peer->executable)) {
         error_set(error, -EPERM, ERROR_PERMISSION,

@@ -15,8 +15,9 @@ struct peer {
 
 /* How many a broker may have; raises what this process may open, as far as it is allowed to. */
 unsigned peer_limit(void);
-/* Takes fd. A peer that may not speak to this broker gets one error and is closed. */
-void peer_accept(struct broker *broker, int fd);
+/* Takes the connection that waits at the broker's socket; false: none does. A peer that may not
+ * speak to this broker gets one error and is closed. */
+bool peer_accept(struct broker *broker);
 void peer_free(struct peer *peer);
 
 struct peer *call_peer(struct call *call);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/credentials.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "broker/tally.h"
@@ -143,15 +144,11 @@ static void client_new(struct scrape *scrape, int fd)
 static void client_arrived(struct source *source, uint32_t events)
 {
     struct scrape *scrape = container_of(source, struct scrape, listening);
-    OWN(fd) int fd = accept4(scrape->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct ucred who;
-    socklen_t size = sizeof(who);
+    OWN(fd) int fd = credentials_accept(scrape->listener, &who);
 
     (void)events;
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 ||
-        (who.uid != geteuid() && who.uid != 0))
-        return;
-    if (scrape->count < CLIENTS_MAX)
+    if (fd >= 0 && credentials_trusted(&who) && scrape->count < CLIENTS_MAX)
         client_new(scrape, take_fd(&fd));
 }
 

@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "adapter/clients.h"
 #include "adapter/journal.h"
 #include "base/alloc.h"
+#include "base/credentials.h"
 #include "base/log.h"
 #include "network/forwarder-private.h"
 
@@ -141,14 +141,12 @@ static enum adapter_kind kind_of(const char *backend)
  * namespace all users but its own have the same number. */
 static bool peer_allowed(const struct cable *cable)
 {
-    struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
+    struct ucred who;
 
-    if (getsockopt(cable->fds[1], SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid == 0 ||
-        peer.uid == geteuid() || peer.uid == 0)
+    if (credentials_of(cable->fds[1], &who) < 0 || who.pid == 0 || credentials_trusted(&who))
         return true;
     log_warn(cable->forwarder->name, "port %s: refused a connection of uid %u", cable->port,
-             peer.uid);
+             who.uid);
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/credentials.h"
 #include "base/log.h"
 #include "made/forwarder_varlink.h"
 #include "network/forwarder-private.h"
@@ -83,13 +84,12 @@ static void peer_arrived(struct source *source, uint32_t events)
 {
     struct forwarder *forwarder = container_of(source, struct forwarder, listening);
     struct interface *const interfaces[] = {forwarder->interface, NULL};
-    OWN(fd) int fd = accept4(forwarder->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct forwarder_peer *peer;
     struct ucred who;
-    socklen_t size = sizeof(who);
+    OWN(fd) int fd = credentials_accept(forwarder->listener, &who);
+    struct forwarder_peer *peer;
 
     (void)events;
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+    if (fd < 0)
         return;
     if (who.uid != geteuid() || forwarder->peer_count >= BROKERS_MAX) {
         log_warn(forwarder->name, "refused a connection of uid %u", who.uid);

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/credentials.h"
 #include "base/log.h"
 #include "network/holder-private.h"
 
@@ -36,10 +36,9 @@ static void stream_add(struct holder *holder, int fd)
 {
     struct port *port = port_new();
     struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
     char where[64];
 
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    credentials_of(fd, &peer); /* or not known: 0 */
     port->backend = PORT_STREAM;
     port->peer = fd;
     port->pid = peer.pid;

@@ -7,9 +7,9 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/credentials.h"
 #include "base/log.h"
 #include "kernel/nft.h"
 #include "made/holder_varlink.h"
@@ -340,15 +340,14 @@ static void peer_add(struct holder *holder, int fd)
 static void peer_arrived(struct source *source, uint32_t events)
 {
     struct holder *holder = container_of(source, struct holder, listening);
-    OWN(fd) int fd = accept4(holder->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
+    struct ucred who;
+    OWN(fd) int fd = credentials_accept(holder->listener, &who);
 
     (void)events;
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    if (fd < 0)
         return;
-    if (peer.uid != geteuid() || holder->peer_count >= PEERS_MAX) {
-        log_warn("holder", "refused a connection of uid %u", peer.uid);
+    if (who.uid != geteuid() || holder->peer_count >= PEERS_MAX) {
+        log_warn("holder", "refused a connection of uid %u", who.uid);
         return;
     }
     peer_add(holder, take_fd(&fd));

@@ -38,7 +38,7 @@ struct conn {
     struct source source;
     int fd; /* -1: ended */
     char *name;
-    struct conn_peer peer;
+    struct ucred peer;
     struct interface **interfaces; /* never NULL; ended by NULL */
     void *owner;
     conn_closed_fn *closed;

@@ -236,12 +236,10 @@ static struct interface **interfaces_copy(struct interface *const *interfaces)
 
 static int conn_open(struct loop *loop, struct conn *conn)
 {
-    struct ucred who;
-    socklen_t size = sizeof(who);
+    int r = credentials_of(conn->fd, &conn->peer);
 
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
-        return -errno;
-    conn->peer = (struct conn_peer){.pid = who.pid, .uid = who.uid, .gid = who.gid};
+    if (r < 0)
+        return r;
     return source_add(loop, &conn->source, conn->fd, EPOLLIN | EPOLLRDHUP, conn_ready);
 }
 
@@ -297,7 +295,7 @@ const char *conn_name(const struct conn *conn)
     return conn->name;
 }
 
-const struct conn_peer *conn_peer(const struct conn *conn)
+const struct ucred *conn_peer(const struct conn *conn)
 {
     return &conn->peer;
 }

@@ -22,9 +22,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/credentials.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/loop.h"
@@ -37,13 +37,6 @@
 struct conn;
 struct call;      /* a request being served; lives until call_reply() or call_fail() */
 struct interface; /* idl.h: the parsed text of an interface, and its methods' handlers */
-
-/* Who is at the other end (SO_PEERCRED at connect time). */
-struct conn_peer {
-    pid_t pid;
-    uid_t uid;
-    gid_t gid;
-};
 
 /* The connection ended: error is 0 (EOF), or negative errno. Called once; free it from here. */
 typedef void conn_closed_fn(struct conn *conn, int error);
@@ -67,7 +60,8 @@ void conn_free(struct conn *conn);
 
 void *conn_owner(const struct conn *conn);
 const char *conn_name(const struct conn *conn);
-const struct conn_peer *conn_peer(const struct conn *conn);
+/* Who was at the other end when it connected (base/credentials.h). */
+const struct ucred *conn_peer(const struct conn *conn);
 int conn_fd(const struct conn *conn);        /* borrowed; for getsockopt(2) */
 size_t conn_queued(const struct conn *conn); /* bytes that the peer has not taken yet */
 /* Reads no more; ends the connection (through closed, error 0) when what is queued was written. A
