@@ -174,6 +174,16 @@ static void chain_out(struct buf *out, const struct family *f, unsigned count)
     buf_printf(out, "    }\n");
 }
 
+/* Bridge ports that are isolated have nothing to do with each other, but all of them with the
+ * gateway, which would route from one to the other. */
+static void chain_forward(struct buf *out)
+{
+    buf_printf(out, "    chain forward {\n"
+                    "        type filter hook forward priority filter; policy accept;\n"
+                    "        iifname \"" PLAN_BRIDGE "\" oifname \"" PLAN_BRIDGE
+                    "\" counter reject with icmpx admin-prohibited\n    }\n");
+}
+
 /* The address that fwd wants plays no part on a device without link addresses. While the device is
  * not there the rule does nothing, and the packet takes the long way, to an error. */
 static void table_short(struct buf *out, const struct family *f, unsigned count)
@@ -210,6 +220,8 @@ char *rules_text(const struct spec *spec, const struct plan *plan, bool short_wa
         chain_egress(&out, &spec->egress);
         chain_out(&out, f, count);
     }
+    if (spec->isolated)
+        chain_forward(&out);
     buf_printf(&out, "}\n");
     if (count && short_way && egress_free(&spec->egress))
         table_short(&out, f, count);

@@ -15,10 +15,17 @@ struct sysctl {
 /* A new namespace starts from the kernel's defaults or, for IPv4, from the host's settings. */
 static const struct sysctl sysctls_first[] = {
     /* With br_netfilter, nft's hooks would run inside the bridge and lose TPROXY's sockets. */
-    {"net/bridge/bridge-nf-call-iptables", "0"},  {"net/bridge/bridge-nf-call-ip6tables", "0"},
-    {"net/bridge/bridge-nf-call-arptables", "0"}, {"net/ipv4/conf/all/rp_filter", "0"},
-    {"net/ipv4/conf/default/rp_filter", "0"},     {"net/ipv6/conf/all/disable_ipv6", "0"},
+    {"net/bridge/bridge-nf-call-iptables", "0"},
+    {"net/bridge/bridge-nf-call-ip6tables", "0"},
+    {"net/bridge/bridge-nf-call-arptables", "0"},
+    {"net/ipv4/conf/all/rp_filter", "0"},
+    {"net/ipv4/conf/default/rp_filter", "0"},
+    {"net/ipv6/conf/all/disable_ipv6", "0"},
     {"net/ipv6/conf/default/disable_ipv6", "0"},
+    /* Docker and Kubernetes turn these on for the host; guests have no business on our loopback. */
+    {"net/ipv4/ip_forward", "0"},
+    {"net/ipv4/conf/all/route_localnet", "0"},
+    {"net/ipv4/conf/default/route_localnet", "0"},
 };
 static const struct sysctl sysctls_bridge[] = {
     /* The gateway takes no addresses from its own router advertisements, and is up at once. */

@@ -23,6 +23,7 @@ static const struct golden {
     {"no-nat44", "{\"nat44\": false}"},
     {"no-nat66", "{\"nat66\": false}"},
     {"no-way-out", "{\"nat44\": false, \"nat66\": false}"},
+    {"isolated", "{\"isolated\": true, \"nat66\": false}"},
     {"egress-deny-some",
      "{\"egress\": {\"deny\": [\"10.0.0.0/8\", \"0.0.0.0/0:25/tcp\", \"[2001:db8::/32]\"],"
      " \"allow\": [\"10.1.2.3/32:443\"]}}"},

@@ -158,6 +158,23 @@ def test_isolated_guests_have_the_way_out_and_not_each_other(site, guest):
         assert alice.run(f"ping -{family} -c 1 -W 1 {target}")[0] == 1
 
 
+def pings_by_way_of_the_gateway(one, other, family):
+    """Both take the gateway as the way to each other, from here on."""
+    address = [seat.address if family == 4 else seat.address6() for seat in (one, other)]
+    for seat, target in ((one, address[1]), (other, address[0])):
+        gateway = seat.check(f"ip -{family} route show default").split()[2]
+        seat.check(f"ip -{family} route add {target} via {gateway} dev eth0")
+    return one.run(f"ping -{family} -c 1 -W 2 {address[1]}")[0] == 0
+
+
+@FAMILIES
+@pytest.mark.parametrize("isolated", ["true", "false"])
+def test_isolated_guests_do_not_meet_by_way_of_the_gateway(site, guest, family, isolated):
+    configure(site, f"isolated: {isolated}")
+    alice, bob = guest("lan", name="alice"), guest("lan", name="bob")
+    assert pings_by_way_of_the_gateway(alice, bob, family) is (isolated == "false")
+
+
 # egress
 
 
