@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "adapter/adapter.h"
+#include "bench.h"
 #include "endpoint.h"
 #include "kernel/ns.h"
 #include "kernel/tap.h"
@@ -75,12 +76,6 @@ struct run {
     int idle;          /* ports beside */
     pid_t adapters[2]; /* 0: none */
 };
-
-static void die(const char *what)
-{
-    fprintf(stderr, "adapter: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void command(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void command(const char *format, ...)
@@ -311,14 +306,6 @@ static void pause_ms(double ms)
     nanosleep(&time, NULL);
 }
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 /* Seconds the adapters have run so far. */
 static double adapters_time(const struct run *run)
 {
@@ -337,23 +324,24 @@ static double adapters_time(const struct run *run)
 
 static void measure(const struct run *run)
 {
-    double start_time = now(), begin, used, gigabits;
+    double start_time = seconds_now(), begin, used, gigabits;
     uint64_t before;
 
     while (*run->received < 1 << 20) {
         pause_ms(1);
-        if (now() - start_time > START_SECONDS) {
+        if (seconds_now() - start_time > START_SECONDS) {
             fprintf(stderr, "adapter: nothing arrives\n");
             exit(1);
         }
     }
     pause_ms(WARM_MS);
-    begin = now();
+    begin = seconds_now();
     used = adapters_time(run);
     before = *run->received;
     pause_ms(run->seconds * 1e3);
     gigabits = (double)(*run->received - before) * 8 / 1e9;
-    printf("%.2f %.1f\n", gigabits / (now() - begin), (adapters_time(run) - used) * 1e3 / gigabits);
+    printf("%.2f %.1f\n", gigabits / (seconds_now() - begin),
+           (adapters_time(run) - used) * 1e3 / gigabits);
 }
 
 static void parse(int argc, char **argv, struct run *run)

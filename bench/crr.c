@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench.h"
 
 enum {
     MESSAGE_SIZE = 64,
@@ -26,20 +27,6 @@ enum {
     TIMES = 1 << 20,  /* as many connects have their time kept */
     LOST_SECONDS = 1, /* a datagram without an answer by then is lost */
 };
-
-static void die(const char *what)
-{
-    fprintf(stderr, "crr: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static struct addrinfo *address_of(const char *host, const char *port)
 {
@@ -134,13 +121,6 @@ static double ask_connection(const struct addrinfo *address)
         die("end of the response");
     close(fd);
     return took;
-}
-
-static int double_compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
 }
 
 static void ask_connections(const struct addrinfo *address, double seconds)

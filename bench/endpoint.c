@@ -8,10 +8,11 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "bench.h"
 
 enum {
     PREFIX = 4,
@@ -52,12 +53,6 @@ struct connection {
     uint8_t in[READ_SIZE];
     size_t held;
 };
-
-static void die(const char *what)
-{
-    fprintf(stderr, "endpoint: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static uint32_t sum_add(uint32_t sum, const uint8_t *bytes, size_t size)
 {

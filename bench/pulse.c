@@ -25,8 +25,9 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench.h"
 
 enum {
     TYPE = 0x88b5, /* for local experiments: IEEE 802 */
@@ -60,20 +61,6 @@ static const struct kind {
 
 static uint8_t out[BURST][SLOT], in[ROOM];
 static size_t held; /* of in, of a stream */
-
-static void die(const char *what)
-{
-    fprintf(stderr, "pulse: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static int packet_open(int user, int net)
 {
@@ -217,43 +204,36 @@ static void first_run(const struct end *end, bool trip)
 
 static void rate_measure(const struct end *end, double seconds)
 {
-    double start = now(), begin;
+    double start = seconds_now(), begin;
     uint64_t count = 0;
 
     frames_send(end, 1); /* so that the bridge knows where this end is */
-    while (now() < start + 0.3)
+    while (seconds_now() < start + 0.3)
         frames_receive(end, 10);
-    for (begin = now(); now() < begin + seconds;)
+    for (begin = seconds_now(); seconds_now() < begin + seconds;)
         count += frames_receive(end, 10);
-    printf("%.0f\n", (double)count / (now() - begin));
-}
-
-static int compare(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-
-    return (a > b) - (a < b);
+    printf("%.0f\n", (double)count / (seconds_now() - begin));
 }
 
 static void trip_measure(const struct end *end, double seconds)
 {
     static double trips[TRIPS];
-    double start = now();
+    double start = seconds_now();
     size_t count = 0;
 
-    while (now() < start + seconds && count < TRIPS) {
-        double begin = now(), until = begin + LOST_MS / 1e3;
+    while (seconds_now() < start + seconds && count < TRIPS) {
+        double begin = seconds_now(), until = begin + LOST_MS / 1e3;
         unsigned got = 0;
 
         frames_send(end, 1);
-        while (got == 0 && now() < until)
+        while (got == 0 && seconds_now() < until)
             got = frames_receive(end, LOST_MS);
         if (got > 0)
-            trips[count++] = now() - begin;
+            trips[count++] = seconds_now() - begin;
     }
     if (count == 0)
         die("nothing comes back");
-    qsort(trips, count, sizeof(trips[0]), compare);
+    qsort(trips, count, sizeof(trips[0]), double_compare);
     printf("%.9f %.9f\n", trips[count / 2], trips[count * 99 / 100]);
 }
 
