@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -166,6 +167,21 @@ def successor(site, name, old, timeout=1):
     """Waits for another process in a role than old; its pid."""
     wait_until(lambda: set(role(site, name)) - {old}, timeout, f"a new {name}")
     return (set(role(site, name)) - {old}).pop()
+
+
+@contextlib.contextmanager
+def listening(address="127.0.0.1"):
+    """A port of the host that somebody else has."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as other:
+        other.bind((address, 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def free_port(address="127.0.0.1"):
+    with listening(address) as port:
+        return port
 
 
 def down_all(site):

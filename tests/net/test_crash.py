@@ -8,7 +8,7 @@ import time
 
 import pytest
 from lib import wait_gone, wait_until
-from netlib import Seat, Vm, kill, named, ports, role, running, successor, the
+from netlib import Seat, Vm, free_port, kill, named, ports, role, running, successor, the
 
 pytestmark = pytest.mark.engine
 
@@ -177,7 +177,7 @@ TOGETHER = [("vmlan-broker", "vmlan-holder"), ("vmlan-broker", "vmlan-forward"),
 def test_two_roles_killed_at_once(site, pair, names):
     """Whoever is left has the namespaces: the network goes on with all it had."""
     site.vmlan("up", "shared")
-    site.vmlan("forward", "shared", "add", "127.0.0.1:39080:alice:80")
+    site.vmlan("forward", "shared", "add", f"127.0.0.1:{free_port()}:alice:80")
     before, leases = ports(site), site.json("leases", "shared")
     forwards = site.json("forward", "shared", "ls")
     kill_together(site, *names)

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 from lib import wait_until
-from netlib import Seat, kill
+from netlib import Seat, free_port, kill, listening
 
 pytestmark = pytest.mark.engine
 
@@ -20,21 +20,6 @@ while True:
     data, peer = s.recvfrom(65535)
     s.sendto(data.upper() + b" " + peer[0].encode(), peer)
 '"""
-
-
-@contextlib.contextmanager
-def listening(address="127.0.0.1"):
-    """A port of the host that somebody else has."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as other:
-        other.bind((address, 0))
-        other.listen()
-        yield other.getsockname()[1]
-
-
-def free_port(address="127.0.0.1"):
-    with listening(address) as port:
-        return port
 
 
 def forward(site, *words, **options):

@@ -9,7 +9,8 @@ import lib
 import pytest
 import stage
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "net"))
+for folder in ("net", "life"):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / folder))
 
 
 @pytest.fixture(scope="session")
