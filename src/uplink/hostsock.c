@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/own.h"
@@ -45,18 +46,35 @@ static int connected_open(const struct uplink *uplink, const union endpoint *rem
     return 0;
 }
 
-int hostsock_open(const struct uplink *uplink, struct flows *flows, const union endpoint *remote,
-                  int protocol, struct hostsock *ret)
+static void socket_ready(struct source *source, uint32_t events)
+{
+    struct hostsock *s = container_of(source, struct hostsock, source);
+
+    if (events & EPOLLERR)
+        s->events->errors(s);
+    if (events & EPOLLIN)
+        s->events->readable(s);
+}
+
+int hostsock_open(struct uplink *uplink, struct flows *flows, const union endpoint *remote,
+                  int protocol, const struct hostsock_events *events, struct hostsock *ret)
 {
     int r = connected_open(uplink, remote, protocol, ret);
 
     if ((r == -EMFILE || r == -ENFILE) && flows_evict(flows))
         r = connected_open(uplink, remote, protocol, ret);
+    if (r < 0)
+        return r;
+    ret->events = events;
+    r = source_add(uplink_loop(uplink), &ret->source, ret->fd, EPOLLIN, socket_ready);
+    if (r < 0)
+        hostsock_close(ret);
     return r;
 }
 
 void hostsock_close(struct hostsock *s)
 {
+    source_remove(&s->source);
     fd_close(&s->fd);
 }
 
@@ -80,8 +98,7 @@ void hostsock_carry(struct hostsock *s, const struct packet *packet)
                  packet->dont_fragment ? n->dont : n->may);
 }
 
-int hostsock_send(struct hostsock *s, const struct msghdr *message,
-                  void (*errors)(struct hostsock *s))
+int hostsock_send(struct hostsock *s, const struct msghdr *message)
 {
     int error = 0;
 
@@ -91,7 +108,7 @@ int hostsock_send(struct hostsock *s, const struct msghdr *message,
         error = errno;
         if (error == EAGAIN || error == ENOBUFS)
             return 0; /* lost, as on any link that is full */
-        errors(s);
+        s->events->errors(s);
     }
     return -error;
 }

@@ -7,7 +7,6 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
@@ -31,7 +30,6 @@ struct icmp_flow {
     struct flow flow;
     struct icmp *icmp;
     struct hostsock socket;
-    struct source source;
 };
 
 struct icmp {
@@ -120,31 +118,18 @@ static bool flow_reply(struct icmp_flow *f)
     return true;
 }
 
-static void flow_ready(struct source *source, uint32_t events)
+static void flow_replies(struct hostsock *socket)
 {
-    struct icmp_flow *f = container_of(source, struct icmp_flow, source);
+    struct icmp_flow *f = container_of(socket, struct icmp_flow, socket);
 
-    if (events & EPOLLERR)
-        flow_errors(&f->socket);
-    for (int i = 0; (events & EPOLLIN) && i < RECEIVE_BATCH && flow_reply(f); i++)
+    for (int i = 0; i < RECEIVE_BATCH && flow_reply(f); i++)
         continue;
 }
 
-static int flow_open(struct icmp *icmp, struct icmp_flow *f)
-{
-    struct uplink *uplink = tun_uplink(icmp->tun);
-    const union endpoint *remote = &f->flow.remote;
-    int protocol = echo_of(remote->any.sa_family)->protocol;
-    int r = hostsock_open(uplink, icmp->flows, remote, protocol, &f->socket);
-
-    if (r < 0)
-        return r;
-    return source_add(uplink_loop(uplink), &f->source, f->socket.fd, EPOLLIN, flow_ready);
-}
+static const struct hostsock_events flow_events = {flow_errors, flow_replies};
 
 static void flow_free(struct icmp_flow *f)
 {
-    source_remove(&f->source);
     hostsock_close(&f->socket);
     free(f);
 }
@@ -180,7 +165,8 @@ static struct icmp_flow *flow_get(struct icmp *icmp, const union endpoint *guest
     f->socket = HOSTSOCK_NULL;
     f->flow.guest = *guest;
     f->flow.remote = packet->dst;
-    r = flow_open(icmp, f);
+    r = hostsock_open(tun_uplink(icmp->tun), icmp->flows, &packet->dst, packet->protocol,
+                      &flow_events, &f->socket);
     if (r < 0) {
         flow_free(f);
         refused_log(icmp, -r);
@@ -207,8 +193,7 @@ void icmp_input(struct icmp *icmp, const uint8_t *data, const struct packet *pac
         return;
     flows_touch(icmp->flows, &f->flow, 0);
     hostsock_carry(&f->socket, packet);
-    r = hostsock_send(&f->socket, &(struct msghdr){.msg_iov = &piece, .msg_iovlen = 1},
-                      flow_errors);
+    r = hostsock_send(&f->socket, &(struct msghdr){.msg_iov = &piece, .msg_iovlen = 1});
     if (r < 0)
         hostsock_tell(&f->socket, icmp->tun, -r, data, packet);
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
@@ -38,7 +37,6 @@ struct udp_flow {
     struct flow flow;
     struct udp *udp;
     struct hostsock socket;
-    struct source source;
     struct paced paced;
     bool single; /* super-datagrams were refused: the path is narrower than the network */
 };
@@ -116,15 +114,12 @@ static void flow_errors(struct hostsock *socket)
     }
 }
 
-static void flow_ready(struct source *source, uint32_t events)
+static void flow_answers(struct hostsock *socket)
 {
-    struct udp_flow *f = container_of(source, struct udp_flow, source);
-
-    if (events & EPOLLERR)
-        flow_errors(&f->socket);
-    if (events & EPOLLIN)
-        paced_ready(&f->paced);
+    paced_ready(&container_of(socket, struct udp_flow, socket)->paced);
 }
+
+static const struct hostsock_events flow_events = {flow_errors, flow_answers};
 
 /* Answers come with their size when joined and with their traffic class; best effort. */
 static void flow_options(struct udp_flow *f)
@@ -140,21 +135,9 @@ static void flow_options(struct udp_flow *f)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 }
 
-static int flow_open(struct udp *udp, struct udp_flow *f)
-{
-    struct uplink *uplink = tun_uplink(udp->tun);
-    int r = hostsock_open(uplink, udp->flows, &f->flow.remote, IPPROTO_UDP, &f->socket);
-
-    if (r < 0)
-        return r;
-    flow_options(f);
-    return source_add(uplink_loop(uplink), &f->source, f->socket.fd, EPOLLIN, flow_ready);
-}
-
 static void flow_free(struct udp_flow *f)
 {
     paced_done(&f->paced);
-    source_remove(&f->source);
     hostsock_close(&f->socket);
     free(f);
 }
@@ -184,16 +167,18 @@ static struct udp_flow *flow_get(struct udp *udp, const uint8_t *data, const str
     f = alloc_new(struct udp_flow);
     f->udp = udp;
     f->socket = HOSTSOCK_NULL;
-    paced_init(&f->paced, tun_pace(udp->tun), &f->source, flow_fetch);
+    paced_init(&f->paced, tun_pace(udp->tun), &f->socket.source, flow_fetch);
     f->flow.guest = packet->src;
     f->flow.remote = packet->dst;
-    r = flow_open(udp, f);
+    r = hostsock_open(tun_uplink(udp->tun), udp->flows, &packet->dst, IPPROTO_UDP, &flow_events,
+                      &f->socket);
     if (r < 0) {
         flow_log(f, strerror(-r));
         flow_free(f);
         tun_error(udp->tun, packet_error_of(-r), 0, data, packet);
         return NULL;
     }
+    flow_options(f);
     port = f->flow.remote.any.sa_family == AF_INET ? packet->dst.v4.sin_port
                                                    : packet->dst.v6.sin6_port;
     flows_add(udp->flows, &f->flow, port == htons(DNS_PORT) ? KIND_QUERY : KIND_FRESH);
@@ -219,7 +204,7 @@ static int pieces_send(struct udp_flow *f, struct iovec *pieces, int count, size
         control.align = (struct cmsghdr){CMSG_LEN(sizeof(segment)), SOL_UDP, UDP_SEGMENT};
         memcpy(CMSG_DATA(&control.align), &segment, sizeof(segment));
     }
-    return hostsock_send(&f->socket, &message, flow_errors);
+    return hostsock_send(&f->socket, &message);
 }
 
 static int pieces_send_single(struct outgoing *out)
