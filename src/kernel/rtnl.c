@@ -293,6 +293,14 @@ int rtnl_delete_link(struct rtnl *rtnl, int ifindex, struct error *error)
     return change(rtnl, message, error, "delete link", number);
 }
 
+void rtnl_settle(struct rtnl *rtnl, int ifindex)
+{
+    char buffer[REQUEST_SIZE] = {0};
+    struct query query = {.rtnl = rtnl};
+
+    query_run(&query, link_message(buffer, RTM_GETLINK, 0, ifindex, NULL), NULL);
+}
+
 static void counters_take(struct rtnl_counters *ret, const void *data, size_t size)
 {
     struct rtnl_link_stats64 stats = {0};

@@ -41,6 +41,10 @@ int rtnl_set_link(struct rtnl *rtnl, int ifindex, const struct rtnl_link *link,
                   struct error *error);
 int rtnl_delete_link(struct rtnl *rtnl, int ifindex, struct error *error);
 
+/* A link that has just got its carrier loses what is sent over it until the kernel's link watch has
+ * run, some milliseconds later; asking for the link runs it now (rtnl_getlink(), Linux 6.8). */
+void rtnl_settle(struct rtnl *rtnl, int ifindex);
+
 /* family AF_INET or AF_INET6; address in network byte order. Duplicate detection is skipped: these
  * addresses are the network's own. An address that is there already is fine. */
 int rtnl_add_address(struct rtnl *rtnl, int ifindex, int family, const void *address,

@@ -437,6 +437,8 @@ int port_open(struct port *port, const struct port_segment *segment, struct port
             rtnl_delete_link(segment->rtnl, port->ifindex, NULL);
         return explain_full(r, error);
     }
+    rtnl_settle(segment->rtnl, port->ifindex);
+    rtnl_settle(segment->rtnl, segment->bridge); /* its carrier comes with its first port */
     *ret = fds;
     fds = (struct port_fds){0};
     return 0;

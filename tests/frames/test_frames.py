@@ -359,6 +359,17 @@ def test_a_silent_segment(host, site):
         site.vmlan("down", "silent")
 
 
+@pytest.mark.skipif(tuple(map(int, os.uname().release.split(".")[:2])) < (6, 8),
+                    reason="this kernel's link watch can't be hurried (Linux 6.8)")
+def test_the_first_frame_of_a_new_network_is_answered(host, site):
+    """The bridge gets its carrier with this guest's port."""
+    for number in range(10):
+        name, subnet = f"new{number}", f"192.168.{150 + number}"
+        guest = host(name, configuration={"subnet": f"{subnet}.0/24", "linger": 0})
+        assert guest.arp(f"{subnet}.1", QUIET), f"network {number}"
+        guest.close()
+
+
 def test_an_isolated_network(host, site):
     """Guests reach the gateway and not each other."""
     one, two = host("alone", configuration={"isolated": True}), host("alone")
