@@ -3,6 +3,7 @@
  * vmlan is one executable: the command line, and the roles that it runs behind it. A role is a
  * hidden verb; docs/architecture.md says which may die when.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -65,10 +66,23 @@ static int role_run(const struct role *role, int argc, char **argv)
     return role->main(argc - ROLE_AT - 1, argv + ROLE_AT + 1);
 }
 
+/* Descriptors 0 to 2 that the caller closed would be given to our next files, and take what is
+ * printed. Not writable: who prints is told that there is nowhere to. */
+static void stdio_hold(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    fd_close(&fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct role *role = role_find(argc, argv);
 
+    stdio_hold();
     if (role)
         return role_run(role, argc, argv);
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) { /* the source of vmlan(1) */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,9 @@ enum { AGAIN_MS = 100 };
 struct watching {
     bool json;
     bool lost; /* the broker went without a word: its successor is one that was restarted */
+    bool over; /* … of the present broker's answers */
+    int result;
+    struct error *error;
 };
 
 /* --- as text --- */
@@ -72,9 +76,8 @@ static bool is_broker(const json_t *event)
     return service && strcmp(service, "broker") == 0;
 }
 
-static int event_came(void *context, const json_t *reply)
+static void event_print(struct watching *watching, const json_t *reply)
 {
-    struct watching *watching = context;
     OWN(json) json_t *event = json_copy(json_object_get(reply, "event"));
 
     if (watching->lost && is_broker(event)) {
@@ -83,7 +86,21 @@ static int event_came(void *context, const json_t *reply)
         json_object_del(event, "present");
     }
     print_event(watching, event);
-    return 0;
+}
+
+static void event_came(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
+                       const struct error *error)
+{
+    struct watching *watching = context;
+
+    (void)fds, (void)fd_count;
+    watching->over = !more;
+    if (error) {
+        *watching->error = *error;
+        watching->result = error->code;
+    } else {
+        event_print(watching, reply);
+    }
 }
 
 static void print_lost(const struct watching *watching, const struct error *error)
@@ -96,21 +113,37 @@ static void print_lost(const struct watching *watching, const struct error *erro
     print_event(watching, event);
 }
 
+/* Answers until the broker ends, or who reads what is printed (-EPIPE). */
+static int stream(struct client *client, json_t *networks, struct watching *watching)
+{
+    struct pollfd fds[] = {{.fd = client_fd(client), .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    int r = client_ask(client, "Monitor", json_pack("{sO}", "networks", networks), true, event_came,
+                       watching, NULL, watching->error);
+
+    watching->over = false;
+    watching->result = 0;
+    while (r >= 0 && !watching->over && !ferror(stdout)) {
+        if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[1].revents)
+            return error_system(watching->error, -EPIPE, "nobody reads");
+        r = client_turn(client, 0);
+    }
+    return r < 0 ? r : watching->result;
+}
+
 /* Watches one broker until it ends; negative errno when there is no point in asking the next. */
-static int watch(json_t *networks, struct watching *watching, struct error *error)
+static int watch(json_t *networks, struct watching *watching)
 {
     /* Not client_open(): a connection that only waits would keep the broker. */
     const struct launch launch = {.if_networks = true};
     OWN(client) struct client *client = NULL;
-    int r = await_networks(error);
+    int r = await_networks(STDOUT_FILENO, watching->error);
 
     if (r >= 0 && (r = client_new(&launch, &client)) < 0)
-        error_system(error, r, "cannot wait for events");
+        error_system(watching->error, r, "cannot wait for events");
     if (r >= 0)
-        r = client_stream(client, "Monitor", json_pack("{sO}", "networks", networks), -1,
-                          event_came, watching, error);
+        r = stream(client, networks, watching);
     if (r == -ENOSPC)
-        print_lost(watching, error);
+        print_lost(watching, watching->error);
     watching->lost = r == -ECONNRESET;
     /* -ENOENT: the network has just ended. */
     return r == -ECONNRESET || r == -ENOSPC || r == -ENOENT ? 0 : r;
@@ -118,14 +151,18 @@ static int watch(json_t *networks, struct watching *watching, struct error *erro
 
 static int events(struct cli *cli)
 {
-    struct watching watching = {.json = cli->json || !isatty(STDOUT_FILENO)};
-    OWN(json) json_t *networks = json_array();
     struct error error;
+    struct watching watching = {.json = cli->json || !isatty(STDOUT_FILENO), .error = &error};
+    OWN(json) json_t *networks = json_array();
 
     for (int i = 0; i < cli->argument_count; i++)
         json_array_append_new(networks, json_string(cli->arguments[i]));
-    while (watch(networks, &watching, &error) >= 0)
+    while (watch(networks, &watching) >= 0 && !ferror(stdout))
         poll(NULL, 0, AGAIN_MS);
+    if (ferror(stdout))
+        return 1; /* cli_main() says so */
+    if (error.code == -EPIPE)
+        raise(SIGPIPE); /* as the next event would */
     return cli_fail(cli, &error);
 }
 

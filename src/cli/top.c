@@ -181,9 +181,10 @@ static int sample(struct top *top, struct error *error)
     return 0;
 }
 
+/* Nor is there more to do where nobody gets it. */
 static bool count_down(struct top *top)
 {
-    return top->count < 0 || --top->count > 0;
+    return !ferror(stdout) && (top->count < 0 || --top->count > 0);
 }
 
 static int run_lines(struct top *top, struct error *error)

@@ -2,6 +2,7 @@
 /* See verb.h: takes a command line apart by the tables and runs its verb. */
 #include "cli/verb.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -196,6 +197,17 @@ static int arguments_check(const struct cli *cli)
     return 0;
 }
 
+/* An answer that did not get out is none. */
+static int output_end(const struct cli *cli, int status)
+{
+    int error = fflush(stdout) == 0 ? 0 : errno;
+
+    if (!error && !ferror(stdout))
+        return status;
+    return cli_fail_text(cli, "cannot write to standard output: %s",
+                         error ? strerror(error) : "what was printed before got lost");
+}
+
 static int verb_run(struct cli *cli, int argc, char **argv)
 {
     int r;
@@ -216,26 +228,32 @@ static int verb_run(struct cli *cli, int argc, char **argv)
     return r != 0 ? r : cli->verb->run(cli);
 }
 
-int cli_main(int argc, char **argv)
+static int words_run(struct cli *cli, int argc, char **argv)
 {
-    struct cli cli = {0};
-    int r = options_parse(&cli, NULL, true, argc, argv);
+    int r = options_parse(cli, NULL, true, argc, argv);
     int at = optind;
 
     if (r != 0)
         return r;
-    if (cli_option(&cli, "version")) {
+    if (cli_option(cli, "version")) {
         puts("vmlan " VMLAN_VERSION);
         return 0;
     }
-    if (at >= argc && !cli_option(&cli, "help"))
-        return usage_fail(&cli, "no verb", "");
+    if (at >= argc && !cli_option(cli, "help"))
+        return usage_fail(cli, "no verb", "");
     if (at >= argc) {
         help_print();
         return 0;
     }
-    cli.verb = verb_find(argv[at]);
-    if (!cli.verb)
-        return usage_fail(&cli, "unknown verb ", argv[at]);
-    return verb_run(&cli, argc - at, argv + at);
+    cli->verb = verb_find(argv[at]);
+    if (!cli->verb)
+        return usage_fail(cli, "unknown verb ", argv[at]);
+    return verb_run(cli, argc - at, argv + at);
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli cli = {0};
+
+    return output_end(&cli, words_run(&cli, argc, argv));
 }

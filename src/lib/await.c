@@ -30,14 +30,14 @@ bool await_exist(const char *runtime)
     return false;
 }
 
-int await_networks(struct error *error)
+int await_networks(int output, struct error *error)
 {
     OWN(fd) int inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     char drained[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     char runtime[PATHS_MAX], net[PATHS_MAX + 8];
 
     for (;;) {
-        struct pollfd poll_fd = {.fd = inotify, .events = POLLIN};
+        struct pollfd fds[] = {{.fd = inotify, .events = POLLIN}, {.fd = output}};
         int r = paths_runtime(runtime, error);
 
         if (r < 0)
@@ -47,8 +47,10 @@ int await_networks(struct error *error)
         inotify_add_watch(inotify, net, IN_CREATE);
         if (await_exist(runtime))
             return 0;
-        if (poll(&poll_fd, 1, LOOK_AGAIN_MS) < 0 && errno != EINTR)
+        if (poll(fds, ARRAY_SIZE(fds), LOOK_AGAIN_MS) < 0 && errno != EINTR)
             return error_system(error, -errno, "cannot wait for a network");
+        if (fds[1].revents)
+            return error_system(error, -EPIPE, "nobody reads");
         while (read(inotify, drained, sizeof(drained)) > 0)
             ; /* what it was does not matter */
     }

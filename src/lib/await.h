@@ -8,5 +8,6 @@
 
 /* runtime: the directory, paths_runtime(). */
 bool await_exist(const char *runtime);
-/* Waits until there is one; starts nothing. Negative errno with a message. */
-int await_networks(struct error *error);
+/* Waits until there is one; starts nothing. Negative errno with a message; -EPIPE when output, a
+ * pipe or socket, has no reader any more. */
+int await_networks(int output, struct error *error);
