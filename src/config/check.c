@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/own.h"
 #include "config/scalar.h"
@@ -282,6 +283,46 @@ const void *check_key(struct check *check, const char *key, const void *table, s
     else
         error_hint(fault, "known keys: %s", buf_text(&known));
     return NULL;
+}
+
+bool check_members(struct check *check, const json_t *value, const struct check_member *table,
+                   size_t rows, void *ret)
+{
+    const char *name;
+    json_t *member;
+
+    if (!check_mapping(check, value))
+        return false;
+    json_object_foreach((json_t *)value, name, member) {
+        const struct check_member *row = check_key(check, name, table, sizeof(*table), rows);
+        size_t mark = pointer_push(&check->path, name);
+
+        if (row && !json_is_null(member))
+            row->parse(check, member, ret);
+        pointer_pop(&check->path, mark);
+    }
+    return true;
+}
+
+void *check_entries(struct check *check, const json_t *value, size_t max, size_t item_size,
+                    void (*parse)(struct check *check, const json_t *entry, void *item),
+                    size_t *ret_count)
+{
+    size_t count = json_array_size(value);
+    char *items;
+
+    *ret_count = 0;
+    if (!check_list(check, value, max))
+        return NULL;
+    items = alloc_zero(count, item_size);
+    for (size_t i = 0; i < count; i++) {
+        size_t mark = pointer_push_index(&check->path, i);
+
+        parse(check, json_array_get(value, i), items + i * item_size);
+        pointer_pop(&check->path, mark);
+    }
+    *ret_count = count;
+    return items;
 }
 
 json_t *check_given(const json_t *mapping, const char *key)

@@ -53,6 +53,26 @@ const void *check_key(struct check *check, const char *key, const void *table, s
     ((__typeof__(&(table)[0]))check_key(check, key, table, sizeof((table)[0]), \
                                         sizeof(table) / sizeof((table)[0])))
 
+/* A member of a mapping, and what takes its value, which is not null. */
+struct check_member {
+    const char *name;
+    void (*parse)(struct check *check, const json_t *value, void *ret);
+};
+
+/* Takes a mapping apart: each member goes to its row, with ret. False after a fault when value is
+ * no mapping. CHECK_MEMBERS() for arrays. */
+bool check_members(struct check *check, const json_t *value, const struct check_member *table,
+                   size_t rows, void *ret);
+#define CHECK_MEMBERS(check, value, table, ret) \
+    check_members(check, value, table, sizeof(table) / sizeof((table)[0]), ret)
+
+/* Takes a list of at most max entries apart: parse() for each, with its item of the array that is
+ * returned. The items begin as zeros; entry i is item i. The caller owns the array; NULL and
+ * *ret_count 0 after a fault when value is no such list. */
+void *check_entries(struct check *check, const json_t *value, size_t max, size_t item_size,
+                    void (*parse)(struct check *check, const json_t *entry, void *item),
+                    size_t *ret_count);
+
 /* The value of a key; NULL where it is missing or null, which both mean: as by default. */
 json_t *check_given(const json_t *mapping, const char *key);
 /* Adds a fault if a key is not given. */

@@ -30,8 +30,9 @@ static const struct {
     {119, 119, "the search domain", "it follows from the network's name"},
 };
 
-static void parse_code(struct check *check, const json_t *value, struct spec_dhcp_option *ret)
+static void parse_code(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_dhcp_option *option = ret;
     json_int_t code;
 
     if (!check_integer(check, value, 1, 254, &code))
@@ -43,7 +44,7 @@ static void parse_code(struct check *check, const json_t *value, struct spec_dhc
             return;
         }
     }
-    ret->code = (unsigned)code;
+    option->code = (unsigned)code;
 }
 
 /* Why dnsmasq would not read value to the end of its line, or read more than one (read_file() in
@@ -67,15 +68,16 @@ static const char *value_unreadable(const char *value)
     return quoted ? "has a double quote without its partner" : NULL;
 }
 
-static void parse_value(struct check *check, const json_t *value, struct spec_dhcp_option *ret)
+static void parse_value(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_dhcp_option *option = ret;
     char found[FAULTS_VALUE_SIZE];
     const char *text, *why;
     json_int_t number;
 
     if (json_is_integer(value)) {
         if (check_integer(check, value, 0, UINT32_MAX, &number))
-            ret->value = alloc_printf("%" JSON_INTEGER_FORMAT, number);
+            option->value = alloc_printf("%" JSON_INTEGER_FORMAT, number);
         return;
     }
     text = check_string(check, value);
@@ -89,32 +91,18 @@ static void parse_value(struct check *check, const json_t *value, struct spec_dh
         error_hint(check_fault(check, "%zu bytes are too %s", strlen(text), *text ? "many" : "few"),
                    "use 1 to %d bytes", DHCP_VALUE_MAX);
     else
-        ret->value = alloc_text(text);
+        option->value = alloc_text(text);
 }
 
-static const struct option_key {
-    const char *name;
-    void (*parse)(struct check *check, const json_t *value, struct spec_dhcp_option *ret);
-} option_keys[] = {
+static const struct check_member option_members[] = {
     {"code", parse_code},
     {"value", parse_value},
 };
 
-static void option_parse(struct check *check, const json_t *entry, struct spec_dhcp_option *ret)
+static void option_parse(struct check *check, const json_t *entry, void *ret)
 {
-    const char *name;
-    json_t *value;
-
-    if (!check_mapping(check, entry))
+    if (!CHECK_MEMBERS(check, entry, option_members, ret))
         return;
-    json_object_foreach((json_t *)entry, name, value) {
-        const struct option_key *key = CHECK_KEY(check, name, option_keys);
-        size_t mark = pointer_push(&check->path, name);
-
-        if (key && !json_is_null(value))
-            key->parse(check, value, ret);
-        pointer_pop(&check->path, mark);
-    }
     check_needs(check, entry, "code");
     check_needs(check, entry, "value");
 }
@@ -141,20 +129,11 @@ static void option_check_twice(struct check *check, const struct spec *spec, siz
 static void options_parse(struct check *check, const struct spec_key *key, const json_t *value,
                           struct spec *spec)
 {
-    size_t count = json_array_size(value);
-
     (void)key;
-    if (!check_list(check, value, SPEC_DHCP_OPTIONS_MAX))
-        return;
-    spec->dhcp_options = alloc_zero(count, sizeof(*spec->dhcp_options));
-    spec->dhcp_option_count = count;
-    for (size_t i = 0; i < count; i++) {
-        size_t mark = pointer_push_index(&check->path, i);
-
-        option_parse(check, json_array_get(value, i), &spec->dhcp_options[i]);
-        pointer_pop(&check->path, mark);
-    }
-    for (size_t i = 1; i < count; i++)
+    spec->dhcp_options =
+        check_entries(check, value, SPEC_DHCP_OPTIONS_MAX, sizeof(*spec->dhcp_options),
+                      option_parse, &spec->dhcp_option_count);
+    for (size_t i = 1; i < spec->dhcp_option_count; i++)
         option_check_twice(check, spec, i);
 }
 

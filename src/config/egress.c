@@ -97,7 +97,7 @@ static void check_trimmed(struct check *check, const char *text, struct spec_egr
                    "write %s", cure);
 }
 
-static void entry_parse(struct check *check, const json_t *value, struct spec_egress_entry *ret)
+static void entry_parse(struct check *check, const json_t *value, void *ret)
 {
     struct spec_egress_entry entry = {0};
     char found[FAULTS_VALUE_SIZE], *address, *colon;
@@ -117,27 +117,18 @@ static void entry_parse(struct check *check, const json_t *value, struct spec_eg
         return;
     }
     check_trimmed(check, address, &entry);
-    *ret = entry;
+    *(struct spec_egress_entry *)ret = entry;
 }
 
 static void list_parse(struct check *check, const json_t *value, struct spec_egress_list *list)
 {
-    size_t count = json_array_size(value);
-
-    if (!check_list(check, value, SPEC_EGRESS_MAX))
-        return;
-    list->entries = alloc_zero(count, sizeof(*list->entries));
-    list->count = count;
-    for (size_t i = 0; i < count; i++) {
-        size_t mark = pointer_push_index(&check->path, i);
-
-        entry_parse(check, json_array_get(value, i), &list->entries[i]);
-        pointer_pop(&check->path, mark);
-    }
+    list->entries = check_entries(check, value, SPEC_EGRESS_MAX, sizeof(*list->entries),
+                                  entry_parse, &list->count);
 }
 
-static void parse_default(struct check *check, const json_t *value, struct spec_egress *egress)
+static void parse_default(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_egress *egress = ret;
     const char *text = json_string_value(value);
     char found[FAULTS_VALUE_SIZE];
 
@@ -147,20 +138,21 @@ static void parse_default(struct check *check, const json_t *value, struct spec_
                    "use allow or deny");
 }
 
-static void parse_allow(struct check *check, const json_t *value, struct spec_egress *egress)
+static void parse_allow(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_egress *egress = ret;
+
     list_parse(check, value, &egress->allowed);
 }
 
-static void parse_deny(struct check *check, const json_t *value, struct spec_egress *egress)
+static void parse_deny(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_egress *egress = ret;
+
     list_parse(check, value, &egress->denied);
 }
 
-static const struct egress_key {
-    const char *name;
-    void (*parse)(struct check *check, const json_t *value, struct spec_egress *egress);
-} egress_keys[] = {
+static const struct check_member egress_members[] = {
     {"default", parse_default},
     {"allow", parse_allow},
     {"deny", parse_deny},
@@ -189,20 +181,8 @@ static void egress_parse(struct check *check, const struct spec_key *key, const 
 {
     struct spec_egress *egress = spec_field(key, spec);
     size_t before = check->faults->total;
-    const char *name;
-    json_t *member;
 
-    if (!check_mapping(check, value))
-        return;
-    json_object_foreach((json_t *)value, name, member) {
-        const struct egress_key *row = CHECK_KEY(check, name, egress_keys);
-        size_t mark = pointer_push(&check->path, name);
-
-        if (row && !json_is_null(member))
-            row->parse(check, member, egress);
-        pointer_pop(&check->path, mark);
-    }
-    if (check->faults->total == before)
+    if (CHECK_MEMBERS(check, value, egress_members, egress) && check->faults->total == before)
         check_effect(check, egress);
 }
 

@@ -63,7 +63,7 @@ static void mapping_parse(struct check *check, const json_t *entry, struct forwa
     check_needs(check, entry, "to");
 }
 
-static void entry_parse(struct check *check, const json_t *entry, struct forward *ret)
+static void entry_parse(struct check *check, const json_t *entry, void *ret)
 {
     struct forward forward = forward_default;
     size_t before = check->faults->total;
@@ -84,7 +84,7 @@ static void entry_parse(struct check *check, const json_t *entry, struct forward
     if (r < 0)
         check_error(check, &error);
     if (check->faults->total == before)
-        *ret = forward;
+        *(struct forward *)ret = forward;
 }
 
 static void check_twice(struct check *check, const struct spec *spec, size_t index)
@@ -127,19 +127,9 @@ static void check_together(struct check *check, const struct spec *spec)
 static void forwards_parse(struct check *check, const struct spec_key *key, const json_t *value,
                            struct spec *spec)
 {
-    size_t count = json_array_size(value);
-
     (void)key;
-    if (!check_list(check, value, FORWARDS_MAX))
-        return;
-    spec->forwards = alloc_zero(count, sizeof(*spec->forwards));
-    spec->forward_count = count;
-    for (size_t i = 0; i < count; i++) {
-        size_t mark = pointer_push_index(&check->path, i);
-
-        entry_parse(check, json_array_get(value, i), &spec->forwards[i]);
-        pointer_pop(&check->path, mark);
-    }
+    spec->forwards = check_entries(check, value, FORWARDS_MAX, sizeof(*spec->forwards), entry_parse,
+                                   &spec->forward_count);
     check_together(check, spec);
 }
 

@@ -12,8 +12,9 @@
 #include "base/own.h"
 #include "config/spec-key.h"
 
-static void parse_name(struct check *check, const json_t *value, struct spec_reservation *ret)
+static void parse_name(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_reservation *reservation = ret;
     const char *text = check_string(check, value);
     struct error error;
 
@@ -22,16 +23,19 @@ static void parse_name(struct check *check, const json_t *value, struct spec_res
     if (spec_check_guest_name(text, &error) < 0)
         error_hint(check_fault(check, "%s", error.reason), "%s", error.hint);
     else
-        ret->name = alloc_text(text);
+        reservation->name = alloc_text(text);
 }
 
-static void parse_mac(struct check *check, const json_t *value, struct spec_reservation *ret)
+static void parse_mac(struct check *check, const json_t *value, void *ret)
 {
-    check_mac(check, value, ret->mac);
+    struct spec_reservation *reservation = ret;
+
+    check_mac(check, value, reservation->mac);
 }
 
-static void parse_ip(struct check *check, const json_t *value, struct spec_reservation *ret)
+static void parse_ip(struct check *check, const json_t *value, void *ret)
 {
+    struct spec_reservation *reservation = ret;
     const char *text = json_string_value(value);
     char found[FAULTS_VALUE_SIZE];
     struct in_addr ip;
@@ -40,34 +44,19 @@ static void parse_ip(struct check *check, const json_t *value, struct spec_reser
         error_hint(check_fault(check, "%s is not an IPv4 address", faults_value(value, found)),
                    "write four numbers, such as 192.168.107.10");
     else
-        ret->ip = ip;
+        reservation->ip = ip;
 }
 
-static const struct reservation_key {
-    const char *name;
-    void (*parse)(struct check *check, const json_t *value, struct spec_reservation *ret);
-} reservation_keys[] = {
+static const struct check_member reservation_members[] = {
     {"name", parse_name},
     {"mac", parse_mac},
     {"ip", parse_ip},
 };
 
-static void reservation_parse(struct check *check, const json_t *entry,
-                              struct spec_reservation *ret)
+static void reservation_parse(struct check *check, const json_t *entry, void *ret)
 {
-    const char *name;
-    json_t *value;
-
-    if (!check_mapping(check, entry))
+    if (!CHECK_MEMBERS(check, entry, reservation_members, ret))
         return;
-    json_object_foreach((json_t *)entry, name, value) {
-        const struct reservation_key *key = CHECK_KEY(check, name, reservation_keys);
-        size_t mark = pointer_push(&check->path, name);
-
-        if (key && !json_is_null(value))
-            key->parse(check, value, ret);
-        pointer_pop(&check->path, mark);
-    }
     check_needs(check, entry, "mac");
     check_needs(check, entry, "ip");
 }
@@ -110,20 +99,11 @@ static void reservation_check_twice(struct check *check, const struct spec *spec
 static void reservations_parse(struct check *check, const struct spec_key *key, const json_t *value,
                                struct spec *spec)
 {
-    size_t count = json_array_size(value);
-
     (void)key;
-    if (!check_list(check, value, SPEC_RESERVATIONS_MAX))
-        return;
-    spec->reservations = alloc_zero(count, sizeof(*spec->reservations));
-    spec->reservation_count = count;
-    for (size_t i = 0; i < count; i++) {
-        size_t mark = pointer_push_index(&check->path, i);
-
-        reservation_parse(check, json_array_get(value, i), &spec->reservations[i]);
-        pointer_pop(&check->path, mark);
-    }
-    for (size_t i = 1; i < count; i++)
+    spec->reservations =
+        check_entries(check, value, SPEC_RESERVATIONS_MAX, sizeof(*spec->reservations),
+                      reservation_parse, &spec->reservation_count);
+    for (size_t i = 1; i < spec->reservation_count; i++)
         reservation_check_twice(check, spec, i);
 }
 
