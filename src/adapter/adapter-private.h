@@ -68,8 +68,6 @@ void adapter_over(struct adapter *a);
 /* clients.c: its adapter is freed. */
 void client_left(struct client *client);
 
-/* Frames for the peer, behind those that are pending. */
-void adapter_send(struct adapter *a, struct iovec *iov, unsigned count);
 /* Appends frames, or what is left of them, to a->pending. */
 void adapter_keep(struct adapter *a, const struct iovec *iov, unsigned count);
 /* Sends the frames that are pending, and returns how many there were; a->pending is then what was

@@ -89,7 +89,8 @@ void adapter_keep(struct adapter *a, const struct iovec *iov, unsigned count)
         buf_append(&a->pending, iov[i].iov_base, iov[i].iov_len);
 }
 
-void adapter_send(struct adapter *a, struct iovec *iov, unsigned count)
+/* Frames for the peer, behind those that are pending. */
+static void peer_send(struct adapter *a, struct iovec *iov, unsigned count)
 {
     if (a->over)
         a->counters.out_dropped += count;
@@ -122,7 +123,7 @@ unsigned adapter_resend(struct adapter *a)
 
     a->pending = BUF_NULL;
     for (size_t at = 0; (count = frames_list(&held, &at, iov, RESEND_FRAMES)) > 0; frames += count)
-        adapter_send(a, iov, count);
+        peer_send(a, iov, count);
     return frames;
 }
 
@@ -134,7 +135,7 @@ static void batch_send(struct adapter *a)
         return;
     a->counters.out_frames += b->count;
     a->counters.out_bytes += b->bytes;
-    adapter_send(a, b->iov, b->count);
+    peer_send(a, b->iov, b->count);
     batch_clear(b);
 }
 

@@ -27,7 +27,9 @@ static void arguments_add_text(struct arguments *arguments, char *text)
     arguments->items[arguments->count] = NULL;
 }
 
-void arguments_add(struct arguments *arguments, const char *format, ...)
+static void arguments_add(struct arguments *arguments, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void arguments_add(struct arguments *arguments, const char *format, ...)
 {
     va_list args;
     char *text;

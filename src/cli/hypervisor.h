@@ -17,8 +17,6 @@ static inline void own_arguments(struct arguments *arguments)
 {
     arguments_done(arguments);
 }
-void arguments_add(struct arguments *arguments, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 
 /* Before anything is attached: sets the backend of networks that have none (from the environment,
  * or what the hypervisor can do best), and refuses what it can't do. */

@@ -13,6 +13,7 @@
 #include "config/spec-key.h"
 #include "config/subnet.h"
 
+#define ENTRY_TEXT_SIZE 80
 #define ENTRY_HINT \
     "write CIDR[:PORT[-PORT]][/tcp|/udp], such as 10.0.0.0/8:443 or [2001:db8::/32]:53/udp"
 
@@ -186,7 +187,8 @@ static void egress_parse(struct check *check, const struct spec_key *key, const 
         check_effect(check, egress);
 }
 
-char *spec_egress_text(const struct spec_egress_entry *entry, char text[SPEC_EGRESS_TEXT_SIZE])
+/* "10.0.0.0/8:443/tcp", canonical. Returns text. */
+static char *entry_text(const struct spec_egress_entry *entry, char text[ENTRY_TEXT_SIZE])
 {
     char subnet[SUBNET6_TEXT_SIZE] = "*", ports[PORTS_TEXT_SIZE] = "";
     bool brackets = entry->family == AF_INET6 && entry->ports.first;
@@ -197,7 +199,7 @@ char *spec_egress_text(const struct spec_egress_entry *entry, char text[SPEC_EGR
         subnet6_text(&entry->subnet.v6, subnet);
     if (entry->ports.first)
         ports_text(entry->ports, ports);
-    snprintf(text, SPEC_EGRESS_TEXT_SIZE, "%s%s%s%s%s%s%s", brackets ? "[" : "", subnet,
+    snprintf(text, ENTRY_TEXT_SIZE, "%s%s%s%s%s%s%s", brackets ? "[" : "", subnet,
              brackets ? "]" : "", *ports ? ":" : "", ports, entry->protocol ? "/" : "",
              entry->protocol ? ports_protocol_text(entry->protocol) : "");
     return text;
@@ -206,10 +208,10 @@ char *spec_egress_text(const struct spec_egress_entry *entry, char text[SPEC_EGR
 static json_t *list_print(const struct spec_egress_list *list)
 {
     json_t *json = json_array();
-    char text[SPEC_EGRESS_TEXT_SIZE];
+    char text[ENTRY_TEXT_SIZE];
 
     for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(json, json_string(spec_egress_text(&list->entries[i], text)));
+        json_array_append_new(json, json_string(entry_text(&list->entries[i], text)));
     return json;
 }
 

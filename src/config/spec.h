@@ -113,9 +113,6 @@ json_t *spec_to_json(const struct spec *spec);
 /* The keys in which wanted, as far as it was given explicitly, differs from running; a new array of
  * strings. wanted: a configuration object (already checked) or NULL. */
 json_t *spec_differs(const struct spec *running, const json_t *wanted);
-/* "10.0.0.0/8:443/tcp", canonical. Returns text. */
-#define SPEC_EGRESS_TEXT_SIZE 80
-char *spec_egress_text(const struct spec_egress_entry *entry, char text[SPEC_EGRESS_TEXT_SIZE]);
 void spec_done(struct spec *spec);
 static inline void own_spec(struct spec *spec)
 {
@@ -138,8 +135,6 @@ char *subnet4_text(const struct subnet4 *subnet, char text[INET_ADDRSTRLEN + 3])
 struct in_addr subnet4_gateway(const struct subnet4 *subnet);
 struct in_addr subnet4_broadcast(const struct subnet4 *subnet);
 
-/* Strict: "ADDRESS/64" with zero host bits. Negative errno. */
-int subnet6_parse(const char *text, struct subnet6 *ret);
 char *subnet6_text(const struct subnet6 *subnet, char text[INET6_ADDRSTRLEN + 4]);
 #define SUBNET6_TEXT_SIZE (INET6_ADDRSTRLEN + 4)
 

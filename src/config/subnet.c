@@ -143,19 +143,6 @@ int subnet4_parse(const char *text, struct subnet4 *ret)
     return 0;
 }
 
-int subnet6_parse(const char *text, struct subnet6 *ret)
-{
-    struct subnet6 subnet;
-    int r = subnet6_split(text, &subnet);
-
-    if (r < 0)
-        return r;
-    if (subnet.prefix != 64 || subnet6_trim(&subnet))
-        return -EINVAL;
-    *ret = subnet;
-    return 0;
-}
-
 char *subnet4_text(const struct subnet4 *subnet, char text[SUBNET4_TEXT_SIZE])
 {
     inet_ntop(AF_INET, &subnet->address, text, INET_ADDRSTRLEN);

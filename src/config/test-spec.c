@@ -421,13 +421,16 @@ static void test_subnet6(void)
 {
     static const char *const bad[] = {"fd00::",     "fd00::/63",    "fd00::/65",  "fd00::1/64",
                                       "fd00::/064", "fd00::%lo/64", "10.0.0.0/64"};
-    struct subnet6 subnet;
-    char text[SUBNET6_TEXT_SIZE];
+    OWN(buf) struct buf lines = BUF_NULL;
+    OWN(spec) struct spec spec = {0};
+    char json[80], text[SUBNET6_TEXT_SIZE];
 
-    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        CHECK_INT(subnet6_parse(bad[i], &subnet), -EINVAL);
-    CHECK_INT(subnet6_parse("FD00:1:2:ffff:0:0:0:0/64", &subnet), 0);
-    CHECK_TEXT(subnet6_text(&subnet, text), "fd00:1:2:ffff::/64");
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(json, sizeof(json), "{\"subnet6\": \"%s\"}", bad[i]);
+        CHECK_INT(parse(json, &spec, &lines), -EINVAL);
+    }
+    CHECK_INT(parse("{\"subnet6\": \"FD00:1:2:ffff:0:0:0:0/64\"}", &spec, &lines), 0);
+    CHECK_TEXT(subnet6_text(&spec.subnet6, text), "fd00:1:2:ffff::/64");
 }
 
 static void test_mac(void)

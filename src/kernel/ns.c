@@ -62,7 +62,9 @@ static const struct ns_switch {
      "sysctl --system"},
 };
 
-int ns_explain(struct error *error)
+/* Says in error why user namespaces can't be made here and what cures it; -EPERM, or 0 when nothing
+ * known forbids them. */
+static int ns_explain(struct error *error)
 {
     for (size_t i = 0; i < ARRAY_SIZE(ns_switches); i++) {
         const struct ns_switch *s = &ns_switches[i];

@@ -40,10 +40,6 @@ int ns_make(struct ns *ret, struct error *error);
 /* Fds of the pair this process is in. Negative errno. */
 int ns_current(struct ns *ret);
 
-/* Says in error why user namespaces can't be made here and what cures it; -EPERM, or 0 when nothing
- * known forbids them. For messages and doctor. */
-int ns_explain(struct error *error);
-
 /* What no other network namespace has had or will have, of the one a socket was made in: socket(7),
  * SO_NETNS_COOKIE, Linux 5.14. 0 when it can't be told. */
 uint64_t ns_cookie(int socket);

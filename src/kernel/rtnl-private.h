@@ -14,17 +14,14 @@ struct query {
     void *context;
 };
 
-/* Sends message and reads until the kernel's answer. */
-int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data);
-
-/* The same for a list of what there is. What changed while the kernel was listing may be missing or
+/* Asks for a list of what there is. What changed while the kernel was listing may be missing or
  * be there twice, and the kernel says so (NLM_F_DUMP_INTR): then it is asked again, and on_data
  * only sees a list that is whole. -EINTR: there was no end of changes. */
 int query_dump(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data);
 
 /* A request that changes something; what: "make bridge", for the message. */
-int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
-           const char *object);
+int rtnl_change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
+                const char *object);
 
 /* Room for any request made here: the largest holds two links and an alias. */
 #define REQUEST_SIZE 1024

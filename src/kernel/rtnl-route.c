@@ -35,7 +35,7 @@ int rtnl_add_address(struct rtnl *rtnl, int ifindex, int family, const void *add
         mnl_attr_put_u32(message, IFA_BROADCAST,
                          *(const uint32_t *)address | htonl(0xffffffffU >> prefix));
     inet_ntop(family, address, text, sizeof(text));
-    return change(rtnl, message, error, "set address", text);
+    return rtnl_change(rtnl, message, error, "set address", text);
 }
 
 int rtnl_set_route(struct rtnl *rtnl, int ifindex, int family, const void *destination,
@@ -60,7 +60,7 @@ int rtnl_set_route(struct rtnl *rtnl, int ifindex, int family, const void *desti
     if (gateway)
         mnl_attr_put(message, RTA_GATEWAY, address_size(family), gateway);
     mnl_attr_put_u32(message, RTA_OIF, (uint32_t)ifindex);
-    return change(rtnl, message, error, "set route", text);
+    return rtnl_change(rtnl, message, error, "set route", text);
 }
 
 int rtnl_set_table(struct rtnl *rtnl, int ifindex, int family, unsigned table, bool local,
@@ -79,7 +79,7 @@ int rtnl_set_table(struct rtnl *rtnl, int ifindex, int family, unsigned table, b
     info->rtm_type = local ? RTN_LOCAL : RTN_UNICAST;
     mnl_attr_put_u32(message, RTA_OIF, (uint32_t)ifindex);
     snprintf(text, sizeof(text), "%u", table);
-    return change(rtnl, message, error, "set the default route of table", text);
+    return rtnl_change(rtnl, message, error, "set the default route of table", text);
 }
 
 static int rule_change(struct rtnl *rtnl, uint16_t type, uint16_t flags, int family,
@@ -98,7 +98,7 @@ static int rule_change(struct rtnl *rtnl, uint16_t type, uint16_t flags, int fam
     if (rule->mark)
         mnl_attr_put_u32(message, FRA_FWMARK, rule->mark);
     snprintf(text, sizeof(text), "%u", rule->priority);
-    return change(rtnl, message, error, "change rule", text);
+    return rtnl_change(rtnl, message, error, "change rule", text);
 }
 
 int rtnl_add_rule(struct rtnl *rtnl, int family, const struct rtnl_rule *rule, struct error *error)

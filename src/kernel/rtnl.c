@@ -96,7 +96,8 @@ static int query_send(struct rtnl *rtnl, struct nlmsghdr *message, uint16_t flag
     return mnl_socket_sendto(rtnl->socket, message, message->nlmsg_len) < 0 ? -errno : 0;
 }
 
-int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
+/* Sends message and reads until the kernel's answer. */
+static int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
 {
     struct rtnl *rtnl = query->rtnl;
     unsigned port = mnl_socket_get_portid(rtnl->socket);
@@ -168,8 +169,8 @@ int query_dump(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
     return r < 0 ? -errno : 0;
 }
 
-int change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
-           const char *object)
+int rtnl_change(struct rtnl *rtnl, struct nlmsghdr *message, struct error *error, const char *what,
+                const char *object)
 {
     struct query query = {.rtnl = rtnl};
     int r = query_run(&query, message, NULL);
@@ -229,7 +230,7 @@ int rtnl_add_bridge(struct rtnl *rtnl, const struct rtnl_link *link, struct erro
     mnl_attr_put_u32(message, IFLA_BR_FORWARD_DELAY, 0); /* guests' first frames count */
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, kind);
-    return change(rtnl, message, error, "make bridge", link->name);
+    return rtnl_change(rtnl, message, error, "make bridge", link->name);
 }
 
 int rtnl_add_veth(struct rtnl *rtnl, const struct rtnl_link *link, const struct rtnl_link *peer,
@@ -251,7 +252,7 @@ int rtnl_add_veth(struct rtnl *rtnl, const struct rtnl_link *link, const struct 
     mnl_attr_nest_end(message, other);
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, kind);
-    return change(rtnl, message, error, "make veth pair", link->name);
+    return rtnl_change(rtnl, message, error, "make veth pair", link->name);
 }
 
 /* Bridge port attributes go by AF_BRIDGE: net/bridge/br_netlink.c. */
@@ -267,7 +268,7 @@ static int port_isolate(struct rtnl *rtnl, int ifindex, bool isolated, struct er
     mnl_attr_put_u8(message, IFLA_BRPORT_ISOLATED, isolated);
     mnl_attr_nest_end(message, port);
     snprintf(number, sizeof(number), "%d", ifindex);
-    return change(rtnl, message, error, "isolate bridge port", number);
+    return rtnl_change(rtnl, message, error, "isolate bridge port", number);
 }
 
 int rtnl_set_link(struct rtnl *rtnl, int ifindex, const struct rtnl_link *link, struct error *error)
@@ -278,7 +279,7 @@ int rtnl_set_link(struct rtnl *rtnl, int ifindex, const struct rtnl_link *link, 
 
     snprintf(number, sizeof(number), "%d", ifindex);
     link_attributes(message, link);
-    r = change(rtnl, message, error, "change link", number);
+    r = rtnl_change(rtnl, message, error, "change link", number);
     if (r >= 0 && link->isolated)
         r = port_isolate(rtnl, ifindex, link->isolated > 0, error);
     return r;
@@ -290,7 +291,7 @@ int rtnl_delete_link(struct rtnl *rtnl, int ifindex, struct error *error)
     struct nlmsghdr *message = link_message(buffer, RTM_DELLINK, 0, ifindex, NULL);
 
     snprintf(number, sizeof(number), "%d", ifindex);
-    return change(rtnl, message, error, "delete link", number);
+    return rtnl_change(rtnl, message, error, "delete link", number);
 }
 
 void rtnl_settle(struct rtnl *rtnl, int ifindex)

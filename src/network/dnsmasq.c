@@ -18,7 +18,7 @@
 
 enum { AGAIN_FIRST_MS = 50, AGAIN_MAX_MS = 5000, STEADY_MS = 10000 };
 
-int dnsmasq_find(char *path, struct error *error)
+static int dnsmasq_find(char *path, struct error *error)
 {
     return program_find("dnsmasq", "VMLAN_DNSMASQ",
                         "install it (Debian, Ubuntu: apt-get install dnsmasq-base), or set dhcp, "

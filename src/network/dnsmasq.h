@@ -31,10 +31,6 @@ struct dnsmasq {
     unsigned failures;   /* in a row */
 };
 
-/* Finds the program: $VMLAN_DNSMASQ, $PATH, the sbin directories. path: at least PATHS_MAX bytes.
- */
-int dnsmasq_find(char *path, struct error *error);
-
 /* Writes text to path (at most 2 * PATHS_MAX bytes) and starts. network and loop are borrowed. */
 int dnsmasq_start(struct dnsmasq *dnsmasq, struct loop *loop, const char *network, const char *path,
                   const char *text, dnsmasq_changed_fn *changed, struct error *error);

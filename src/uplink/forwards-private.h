@@ -76,7 +76,6 @@ uint16_t listener_port(const struct listener *listener);
 /* A listener that can't accept for now; forwards_unpause() when something ended. */
 void listener_pause(struct listener *listener);
 void forwards_unpause(struct forwards *forwards);
-void forwards_tick(struct forwards *forwards); /* makes sure the timer runs */
 
 /* forward-tcp.c */
 void forward_tcp_ready(struct source *source, uint32_t events);

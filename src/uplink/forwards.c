@@ -15,7 +15,8 @@
 
 enum { TICK_MS = 1000 };
 
-void forwards_tick(struct forwards *forwards)
+/* Makes sure the timer runs. */
+static void forwards_tick(struct forwards *forwards)
 {
     if (!forwards->timer_on)
         timer_set(&forwards->timer, TICK_MS);

@@ -111,7 +111,11 @@ static int host_any_address(int family, union endpoint *ret)
     return r;
 }
 
-int host_address(int family, union endpoint *ret)
+/* The host's address for that family, which the gateway's address stands for: that of host_route(),
+ * else any of its addresses that others can reach it by. For IPv4 there is always one: 127.107.0.1,
+ * where only what listens on all addresses answers, when the host has no other. IPv6:
+ * -EHOSTUNREACH. */
+static int host_address(int family, union endpoint *ret)
 {
     if (host_route(family, ret) == 0 || host_any_address(family, ret) == 0)
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the uplink has to know of the host: the address the gateway's address stands for, and where
- * guests may go (host_destination(), declared in uplink.h). Nothing is kept: each answer is a
- * question to the kernel of a few microseconds, so a change of the host's network is never missed.
+ * What the uplink has to know of the host: its way to the internet, and where guests may go
+ * (host_destination(), declared in uplink.h). Nothing is kept: each answer is a question to the
+ * kernel of a few microseconds, so a change of the host's network is never missed.
  */
 #pragma once
 
@@ -12,8 +12,3 @@
  * AF_INET6); port 0. No packet is sent. -ENETUNREACH without a default route, -EADDRNOTAVAIL when
  * there is one but the host only has a loopback or link-local address for it. */
 int host_route(int family, union endpoint *ret);
-
-/* The host's address for that family: that of host_route(), else any of its addresses that others
- * can reach it by. For IPv4 there is always one: 127.107.0.1, where only what listens on all
- * addresses answers, when the host has no other. IPv6: -EHOSTUNREACH. */
-int host_address(int family, union endpoint *ret);
