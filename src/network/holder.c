@@ -20,9 +20,9 @@
 /* A network that is asked for and never used waits at least this long for its first port. */
 enum { FIRST_USE_MS = 60 * 1000, PEERS_MAX = 16, LISTEN_FD = 3 };
 
-/* A holder that nobody is connected to waits this long for the broker that is to start it: others
- * (a forwarder that looks for a successor) may find it first, and leave. */
-enum { UNSTARTED_MS = 500 };
+/* A holder that nobody is connected to waits this long for the broker that is to start it, at first
+ * and later: others (a forwarder that looks for a successor) may find it first, and leave. */
+enum { UNSTARTED_FIRST_MS = 10 * 1000, UNSTARTED_MS = 500 };
 
 /* A forwarder that lost its holder finds the next one within this time. */
 enum { FORWARDER_RETURNS_MS = 300 };
@@ -108,9 +108,13 @@ static void socket_gone(struct presence *presence)
 {
     struct holder *holder = container_of(presence, struct holder, presence);
 
+    holder->pinned = false;
+    if (!holder->started) {
+        linger_over(&holder->linger);
+        return;
+    }
     log_warn(holder->spec.name, "%s was removed: the network goes with its last port",
              holder->socket);
-    holder->pinned = false;
     holder_consider(holder);
 }
 
@@ -409,7 +413,10 @@ static int holder_init(struct holder *holder, const char *name, struct error *er
         r = source_add(&holder->loop, &holder->listening, holder->listener, EPOLLIN, peer_arrived);
     if (r >= 0)
         r = presence_init(&holder->loop, &holder->presence, holder->socket, socket_gone);
-    return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
+    if (r < 0)
+        return error_system(error, r, "cannot start a holder");
+    timer_set(&holder->linger, UNSTARTED_FIRST_MS);
+    return 0;
 }
 
 static void holder_done(struct holder *holder)

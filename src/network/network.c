@@ -236,6 +236,8 @@ static int holder_spawn(struct network *network, struct error *error)
     return r < 0 ? error_system(error, r, "cannot start a holder") : 0;
 }
 
+static void holder_crashed(struct network *network);
+
 /* Starts a holder and asks it what is to be asked; with the namespaces where there are any. */
 static int holder_start(struct network *network, struct error *error)
 {
@@ -245,8 +247,13 @@ static int holder_start(struct network *network, struct error *error)
 
     if (r >= 0)
         r = listeners_make(network->name, &network->given, &network->listeners, error);
-    if (r >= 0)
-        r = holder_connect(network, error);
+    if (r < 0)
+        return r;
+    r = holder_connect(network, error);
+    if (r == -ECONNREFUSED) { /* it died before it could be asked anything */
+        holder_crashed(network);
+        return 0;
+    }
     if (r < 0)
         return r;
     memcpy(kept,

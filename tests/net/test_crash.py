@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any one role may die at any instant: guests go on talking, and the next role takes over."""
 
+import contextlib
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from lib import wait_gone, wait_until
@@ -145,6 +149,34 @@ def test_holder_then_broker_then_holder(site, pair):
         successor(site, name, old, 5)
     assert Seat(site, "shared", name="carol").address
     assert_no_loss(pair[0])
+
+
+def test_holder_that_nobody_starts_ends(site):
+    """Its broker died, or could not talk to it, and the next one cleared its place away."""
+    folder = site.runtime / "net/lan"
+    folder.mkdir(parents=True, mode=0o700)
+    for path in (folder, folder.parent, site.runtime):
+        site.user.own(path).chmod(0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "holder.sock"))
+        listener.listen()
+        site.user.own(folder / "holder.sock")
+        command = f'exec "$@" 3<&{listener.fileno()}'
+        with subprocess.Popen([*site.user.prefix, "bash", "-c", command, "bash", site.bin,
+                               "--log-level", "info", "--log-format", "text", "holder", "lan"],
+                              env=site.env, pass_fds=[listener.fileno()]) as holder:
+            wait_until(lambda: "anon_inode:inotify" in fds_of(holder.pid), what="its watch")
+            shutil.rmtree(folder)
+            left = wait_gone([holder.pid], 5)
+            holder.kill()
+    assert not left
+
+
+def fds_of(pid):
+    """What the descriptors of a process are."""
+    with contextlib.suppress(OSError):
+        return [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return []
 
 
 def test_holder_that_dies_too_often_is_given_up(site):
