@@ -30,6 +30,15 @@ const char *backend_protocol(const char *word)
     return found ? found : word;
 }
 
+int backend_check(const char *word, struct error *error)
+{
+    if (word_find(word))
+        return 0;
+    error_set(error, -EINVAL, ERROR_INVALID, "there is no backend \"%s\"", word);
+    error_hint(error, "use %s", BACKEND_WORDS);
+    return -EINVAL;
+}
+
 int backend_from_environment(const char *variable, const char **ret, const char **ret_variable,
                              struct error *error)
 {
@@ -41,8 +50,7 @@ int backend_from_environment(const char *variable, const char **ret, const char 
 
         if (!value || !value[0])
             continue;
-        if (!word_find(value)) {
-            error_set(error, -EINVAL, ERROR_INVALID, "there is no backend \"%s\"", value);
+        if (backend_check(value, error) < 0) {
             error_where(error, "$%s", variables[i]);
             error_hint(error, "use %s, or unset it", BACKEND_WORDS);
             return -EINVAL;

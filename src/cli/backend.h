@@ -9,6 +9,9 @@
 /* Of a tap inside the network's namespace, which a hypervisor there opens by its name. */
 #define BACKEND_NAMED "named_tap"
 
+/* Whether it is one of them: -EINVAL with a message. */
+int backend_check(const char *word, struct error *error);
+
 /* The protocol's word for it; another text is returned as it is. */
 const char *backend_protocol(const char *word);
 

@@ -5,6 +5,8 @@
 
 #include "cli/verb.h"
 
+enum { HELP_WIDTH = 80, VERB_COLUMN = 13, OPTION_COLUMN = 29 };
+
 static void option_head(const struct verb_option *option, char *text, size_t size)
 {
     char letter[8] = "";
@@ -15,13 +17,56 @@ static void option_head(const struct verb_option *option, char *text, size_t siz
              option->argument ? option->argument : "");
 }
 
+/* Columns of a terminal, of UTF-8 text without wide characters. */
+static size_t columns(const char *text, size_t size)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* Prints words in lines of HELP_WIDTH, from column at on; all lines but the first are indented. */
+static void words_print(const char *text, size_t at, size_t indent)
+{
+    size_t start = at;
+
+    while (*text) {
+        size_t size = strcspn(text, " \n"), wide = columns(text, size);
+
+        if (at > start && at + 1 + wide > HELP_WIDTH) {
+            printf("\n%*s", (int)indent, "");
+            start = at = indent;
+        }
+        at += (at > start) + wide;
+        printf("%s%.*s", at > start + wide ? " " : "", (int)size, text);
+        text += size;
+        if (*text == '\n') {
+            putchar('\n');
+            start = at = 0;
+        }
+        text += *text != '\0';
+    }
+    putchar('\n');
+}
+
+static void row_print(const char *head, size_t column, const char *help)
+{
+    size_t at = 2 + columns(head, strlen(head));
+    int gap = at + 1 < column ? (int)(column - at) : 1;
+
+    printf("  %s%*s", head, gap, "");
+    words_print(help, at + (size_t)gap, column);
+}
+
 static void options_print(const struct verb_option *options)
 {
     char head[64];
 
     for (; options && options->name; options++) {
         option_head(options, head, sizeof(head));
-        printf("  %-26s %s\n", head, options->help);
+        row_print(head, OPTION_COLUMN, options->help);
     }
 }
 
@@ -35,7 +80,7 @@ void help_print(void)
 {
     puts("vmlan: named local networks for virtual machines, without root\n\nverbs:");
     for (size_t i = 0; verbs[i]; i++)
-        printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+        row_print(verbs[i]->name, VERB_COLUMN, verbs[i]->summary);
     puts("\noptions of every verb:");
     options_print(verb_globals);
     puts("\nvmlan VERB --help says more of each.");
@@ -47,8 +92,10 @@ void help_print_verb(const struct verb *verb)
 
     help_print_usage(verb, usage, sizeof(usage));
     printf("usage: %s\n\n%s\n", usage, verb->summary);
-    if (verb->text)
-        printf("\n%s\n", verb->text);
+    if (verb->text) {
+        putchar('\n');
+        words_print(verb->text, 0, 0);
+    }
     if (verb->options) {
         puts("\noptions:");
         options_print(verb->options);

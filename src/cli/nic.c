@@ -58,21 +58,32 @@ static int check_switch(const char *key, const char *value, struct error *error)
     return -EINVAL;
 }
 
+static int check_backend(const char *key, const char *value, struct error *error)
+{
+    (void)key;
+    return backend_check(value, error);
+}
+
 static int take_field(struct nic *nic, const char *key, const char *value, struct error *error)
 {
     const struct {
         const char *key;
         char **field;
-        bool is_switch;
-    } fields[] = {{"backend", &nic->backend}, {"mac", &nic->mac},
-                  {"ip", &nic->ip},           {"name", &nic->name},
-                  {"tso", &nic->tso, true},   {"checksumOffload", &nic->checksum_offload, true}};
+        int (*check)(const char *key, const char *value, struct error *error);
+    } fields[] = {
+        {"backend", &nic->backend, check_backend},
+        {"mac", &nic->mac, NULL},
+        {"ip", &nic->ip, NULL},
+        {"name", &nic->name, NULL},
+        {"tso", &nic->tso, check_switch},
+        {"checksumOffload", &nic->checksum_offload, check_switch},
+    };
 
     if (strcmp(key, "queues") == 0)
         return take_queues(nic, value, error);
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         if (strcmp(key, fields[i].key) == 0) {
-            if (fields[i].is_switch && check_switch(key, value, error) < 0)
+            if (fields[i].check && fields[i].check(key, value, error) < 0)
                 return -EINVAL;
             free(*fields[i].field);
             *fields[i].field = alloc_text(value);

@@ -12,15 +12,19 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "config/check.h"
 #include "made/version.h"
 
-enum { USAGE = 2, OPTIONS_MAX = 32 };
+enum { USAGE = 2, OPTIONS_MAX = 32, VERBS_MAX = 32 };
+
+#define LOG_FORMATS "text or json"
+#define LOG_LEVELS  "trace, debug, info, warn or error"
 
 const struct verb_option verb_globals[] = {
     {"config", 0, "FILE", "read networks from FILE"},
     {"debug", 0, NULL, "the same as --log-level debug"},
-    {"log-format", 0, "FORMAT", "text or json"},
-    {"log-level", 0, "LEVEL", "trace, debug, info, warn or error"},
+    {"log-format", 0, "FORMAT", LOG_FORMATS},
+    {"log-level", 0, "LEVEL", LOG_LEVELS},
     {"json", 0, NULL, "print JSON"},
     {"version", 0, NULL, "print the version"},
     {"help", 'h', NULL, "print help"},
@@ -138,6 +142,13 @@ static int options_parse(struct cli *cli, const struct verb_option *own, bool st
     return 0;
 }
 
+static int value_fail(const struct cli *cli, const char *what, const char *value,
+                      const char *values)
+{
+    cli_fail_text(cli, "unknown %s %s; use %s", what, value, values);
+    return USAGE;
+}
+
 static int globals_apply(struct cli *cli)
 {
     const char *level_text = cli_option(cli, "log-level"),
@@ -146,13 +157,28 @@ static int globals_apply(struct cli *cli)
     enum log_format format = LOG_TEXT;
 
     if (level_text && !log_level_parse(level_text, &level))
-        return usage_fail(cli, "unknown log level ", level_text);
+        return value_fail(cli, "log level", level_text, LOG_LEVELS);
     if (format_text && !log_format_parse(format_text, &format))
-        return usage_fail(cli, "unknown log format ", format_text);
+        return value_fail(cli, "log format", format_text, LOG_FORMATS);
     log_init("vmlan", level, format);
     cli->config = cli_option(cli, "config");
     cli->json = cli_option(cli, "json");
     return 0;
+}
+
+static int verb_unknown(const struct cli *cli, const char *name)
+{
+    const char *names[VERBS_MAX], *nearest;
+    size_t count = 0;
+
+    for (; verbs[count] && count < VERBS_MAX; count++)
+        names[count] = verbs[count]->name;
+    nearest = check_nearest(name, names, sizeof(names[0]), count);
+    if (!nearest)
+        return usage_fail(cli, "unknown verb ", name);
+    cli_fail_text(cli, "unknown verb %s; did you mean %s? vmlan --help lists the verbs", name,
+                  nearest);
+    return USAGE;
 }
 
 static const struct verb *verb_find(const char *name)
@@ -182,12 +208,24 @@ static void command_split(struct cli *cli, int *argc, char **argv)
     }
 }
 
+/* Says which word of "NET add|rm|ls" it is. */
+static int missing_fail(const struct cli *cli)
+{
+    const char *word = cli->verb->arguments;
+    char name[64];
+
+    for (int i = 0; i < cli->argument_count; i++)
+        word += strcspn(word, " ") + 1;
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, " …"), word);
+    return usage_fail(cli, name, " is missing");
+}
+
 static int arguments_check(const struct cli *cli)
 {
     const struct verb *verb = cli->verb;
 
     if (cli->argument_count < verb->arguments_min)
-        return usage_fail(cli, "something is missing", "");
+        return missing_fail(cli);
     if (verb->arguments_max >= 0 && cli->argument_count > verb->arguments_max)
         return usage_fail(cli, "unexpected argument ", cli->arguments[verb->arguments_max]);
     if (verb->command && (!cli->command || !cli->command[0]))
@@ -228,6 +266,19 @@ static int verb_run(struct cli *cli, int argc, char **argv)
     return r != 0 ? r : cli->verb->run(cli);
 }
 
+static int help_asked(struct cli *cli, int argc, char **argv)
+{
+    const struct verb *verb = argc > 0 ? verb_find(argv[0]) : NULL;
+
+    if (argc > 0 && !verb)
+        return verb_unknown(cli, argv[0]);
+    if (verb)
+        help_print_verb(verb);
+    else
+        help_print();
+    return 0;
+}
+
 static int words_run(struct cli *cli, int argc, char **argv)
 {
     int r = options_parse(cli, NULL, true, argc, argv);
@@ -241,13 +292,13 @@ static int words_run(struct cli *cli, int argc, char **argv)
     }
     if (at >= argc && !cli_option(cli, "help"))
         return usage_fail(cli, "no verb", "");
-    if (at >= argc) {
-        help_print();
-        return 0;
-    }
+    if (at >= argc)
+        return help_asked(cli, 0, NULL);
+    if (strcmp(argv[at], "help") == 0) /* vmlan help VERB is vmlan VERB --help */
+        return help_asked(cli, argc - at - 1, argv + at + 1);
     cli->verb = verb_find(argv[at]);
     if (!cli->verb)
-        return usage_fail(cli, "unknown verb ", argv[at]);
+        return verb_unknown(cli, argv[at]);
     return verb_run(cli, argc - at, argv + at);
 }
 

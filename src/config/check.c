@@ -240,7 +240,7 @@ static const char *check_row(const void *table, size_t row_size, size_t row)
     return *(const char *const *)((const char *)table + row * row_size);
 }
 
-static const char *check_nearest(const char *key, const void *table, size_t row_size, size_t rows)
+const char *check_nearest(const char *key, const void *table, size_t row_size, size_t rows)
 {
     size_t limit = 1 + strlen(key) / 4, nearest = limit + 1;
     const char *found = NULL;

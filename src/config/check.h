@@ -73,6 +73,9 @@ void *check_entries(struct check *check, const json_t *value, size_t max, size_t
                     void (*parse)(struct check *check, const json_t *entry, void *item),
                     size_t *ret_count);
 
+/* The name in such a table that key was probably meant to be; NULL: none is near. */
+const char *check_nearest(const char *key, const void *table, size_t row_size, size_t rows);
+
 /* The value of a key; NULL where it is missing or null, which both mean: as by default. */
 json_t *check_given(const json_t *mapping, const char *key);
 /* Adds a fault if a key is not given. */

@@ -18,33 +18,36 @@ USAGE = [
     ("--bogus", f"vmlan: unknown option --bogus; {TOP}"),
     ("-x ls", f"vmlan: unknown option -x; {TOP}"),
     ("frob", f"vmlan: unknown verb frob; {TOP}"),
+    ("insepct", "vmlan: unknown verb insepct; did you mean inspect? vmlan --help lists the verbs"),
+    ("help frob", f"vmlan: unknown verb frob; {TOP}"),
     ("broker", f"vmlan: unknown verb broker; {TOP}"),
     ("holder shared", f"vmlan: unknown verb holder; {TOP}"),
     ("--config", f"vmlan: an argument is missing after --config; {TOP}"),
     ("--log-level", f"vmlan: an argument is missing after --log-level; {TOP}"),
-    ("--log-level loud ls", "vmlan ls: unknown log level loud; usage: vmlan ls"),
-    ("ls --log-format xml", "vmlan ls: unknown log format xml; usage: vmlan ls"),
+    ("--log-level loud ls", "vmlan ls: unknown log level loud; use trace, debug, info, "
+                            "warn or error"),
+    ("ls --log-format xml", "vmlan ls: unknown log format xml; use text or json"),
     ("ls extra", "vmlan ls: unexpected argument extra; usage: vmlan ls"),
     ("ls -xh", "vmlan ls: unknown option -x; usage: vmlan ls"),
     ("ls --json=5", "vmlan ls: unknown option --json=5; usage: vmlan ls"),
     ("ls -- true", "vmlan ls: takes no command behind --; usage: vmlan ls"),
-    ("inspect", "vmlan inspect: something is missing; usage: vmlan inspect [options] NET"),
+    ("inspect", "vmlan inspect: NET is missing; usage: vmlan inspect [options] NET"),
     ("inspect a b", "vmlan inspect: unexpected argument b; usage: vmlan inspect [options] NET"),
     ("leases shared -w",
      "vmlan leases: an argument is missing after -w; usage: vmlan leases [options] NET"),
-    ("up", "vmlan up: something is missing; usage: vmlan up [options] NET"),
+    ("up", "vmlan up: NET is missing; usage: vmlan up [options] NET"),
     ("up a b", "vmlan up: unexpected argument b; usage: vmlan up [options] NET"),
-    ("down", "vmlan down: something is missing; usage: vmlan down NET…"),
+    ("down", "vmlan down: NET is missing; usage: vmlan down NET…"),
     ("check a b", "vmlan check: unexpected argument b; usage: vmlan check [FILE]"),
     ("doctor x", "vmlan doctor: unexpected argument x; usage: vmlan doctor"),
     ("run", f"vmlan run: {MISSING}; {RUN}"),
     ("run shared", f"vmlan run: {MISSING}; {RUN}"),
     ("run shared --", f"vmlan run: {MISSING}; {RUN}"),
     ("run --network -- true", f"vmlan run: an argument is missing after --network; {RUN}"),
-    ("join -- true", f"vmlan join: something is missing; {JOIN}"),
+    ("join -- true", f"vmlan join: NET is missing; {JOIN}"),
     ("join shared", f"vmlan join: {MISSING}; {JOIN}"),
     ("join shared host -- true", f"vmlan join: unexpected argument host; {JOIN}"),
-    ("exec -- true", "vmlan exec: something is missing; usage: vmlan exec [options] NET -- CMD …"),
+    ("exec -- true", "vmlan exec: NET is missing; usage: vmlan exec [options] NET -- CMD …"),
     ("exec shared", f"vmlan exec: {MISSING}; usage: vmlan exec [options] NET -- CMD …"),
 ]
 
@@ -85,6 +88,9 @@ MEANING = [
      'vmlan run: shared,mac: "mac" is not of the form field=value'),
     ("run -n shared,mac= -- true",
      'vmlan run: shared,mac=: "mac=" is not of the form field=value'),
+    ("run shared,backend=tab -- true",
+     'vmlan run: shared,backend=tab: there is no backend "tab"; use tap, tap_next, stream, '
+     "socket, dgram, dgram_next, datagram or datagram_next"),
     ("run -n shared,queues=0 -- true", f"vmlan run: shared,queues=0: queues=0: {QUEUES}"),
     ("run -n shared,queues=17 -- true", f"vmlan run: shared,queues=17: queues=17: {QUEUES}"),
     ("run -n shared,queues=2x -- true", f"vmlan run: shared,queues=2x: queues=2x: {QUEUES}"),
@@ -110,6 +116,7 @@ ASKED = [
                        "vmlan up nosuch starts it"),
     ("inspect A!",
      f'vmlan inspect: Inspect.network: "A!" can\'t be the name of a network; {NAMES}'),
+    ("leases shard", f'vmlan leases: no network "shard" is configured; {BUILT_IN}'),
     ("leases A!", f'vmlan leases: Leases.network: "A!" can\'t be the name of a network; {NAMES}'),
     ("run -n shared,mac=zz -- true", 'vmlan run: Attach.mac: "zz" is not a MAC address; write '
                                      "six bytes such as 52:54:00:12:34:56"),
@@ -159,11 +166,12 @@ def test_refused_by_the_broker(site, words, line):
     assert [port for one in site.json("ls") for port in one["ports"]] == []
 
 
-VERBS = ["run", "join", "exec", "ls", "inspect", "leases", "up", "down", "check", "doctor"]
+VERBS = ["run", "join", "connect-fd", "exec", "ls", "inspect", "leases", "events", "top", "capture",
+         "metrics", "up", "forward", "down", "check", "doctor", "service"]
 
 
 def test_help_lists_the_verbs(site):
-    for words in (["--help"], ["-h"]):
+    for words in (["--help"], ["-h"], ["help"]):
         text = site.vmlan(*words).stdout
         assert set(VERBS) <= {line.split()[0] for line in text.splitlines() if line.strip()}
 
@@ -172,7 +180,8 @@ def test_help_lists_the_verbs(site):
 def test_help_of_a_verb(site, verb):
     text = site.vmlan(verb, "--help").stdout
     assert text.startswith(f"usage: vmlan {verb}") and "--log-level" in text
-    assert max(map(len, text.splitlines())) < 1000
+    assert max(map(len, text.splitlines())) <= 80
+    assert site.vmlan("help", verb).stdout == text
 
 
 def test_version(site):
