@@ -106,7 +106,8 @@ int paths_state(char *path, struct error *error)
         snprintf(path, PATHS_MAX, "%s/.local/state/vmlan", home);
     } else {
         error_set(error, -ENOENT, ERROR_UNAVAILABLE,
-                  "there is no place for state: HOME is not set");
+                  home && *home ? "there is no place for state: HOME is not an absolute path"
+                                : "there is no place for state: HOME is not set");
         error_hint(error, "set HOME or VMLAN_STATE_DIR to a directory of this user");
         return -ENOENT;
     }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/own.h"
 #include "base/paths.h"
+#include "cli/session.h"
 #include "lib/await.h"
 #include "lib/client.h"
 #include "metrics/metrics.h"
@@ -51,6 +52,10 @@ static int metrics(struct cli *cli)
 
     if (counters_get(NULL, &networks, &error) < 0)
         return cli_fail(cli, &error);
+    if (cli->json) {
+        session_print_json(networks);
+        return 0;
+    }
     metrics_text(networks, &text);
     fputs(buf_text(&text), stdout);
     return 0;
@@ -62,6 +67,6 @@ const struct verb verb_metrics = {
     .summary = "print what networks have counted, for Prometheus",
     .text = "The same text is answered, while a network runs, on the unix socket metrics.sock in "
             "the runtime directory: curl --unix-socket $XDG_RUNTIME_DIR/vmlan/metrics.sock "
-            "http://vmlan/metrics.",
+            "http://vmlan/metrics. With --json, the same figures as vmlan inspect has them.",
     .run = metrics,
 };

@@ -23,9 +23,12 @@
 
 static int check_runtime(struct error *error)
 {
+    struct sockaddr_un longest;
     char path[PATHS_MAX];
     int r = paths_runtime(path, error);
 
+    if (r >= 0)
+        r = paths_socket(&longest, error, "net/shared/datagram.sock");
     if (r < 0)
         return r;
     if (access(path, W_OK | X_OK) == 0)

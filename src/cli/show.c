@@ -72,8 +72,8 @@ const struct verb verb_ls = {
 /* --- inspect --- */
 
 static const struct verb_option inspect_options[] = {
-    {"rules", 0, NULL, "print only the nftables rules inside the network"},
-    {"services", 0, NULL, "print only the configuration of the DHCP and DNS service"},
+    {"rules", 0, NULL, "print the nftables rules inside the network, as text"},
+    {"services", 0, NULL, "print the configuration of the DHCP and DNS service, as text"},
     {0},
 };
 
@@ -87,6 +87,23 @@ static int inspect_counters(const char *network, json_t *reply, struct error *er
     return r;
 }
 
+/* Everything, or the texts that were asked for. */
+static void inspect_print(const struct cli *cli, json_t *reply)
+{
+    OWN(json) json_t *chosen = json_object();
+    const char *name;
+    json_t *text;
+
+    for (const struct verb_option *option = inspect_options; option->name; option++)
+        if (cli_option(cli, option->name))
+            json_object_set(chosen, option->name, json_object_get(reply, option->name));
+    if (cli->json || json_object_size(chosen) == 0)
+        session_print_json(json_object_size(chosen) ? chosen : reply);
+    else
+        json_object_foreach(chosen, name, text)
+            fputs(json_string_value(text), stdout);
+}
+
 static int inspect(struct cli *cli)
 {
     OWN(json) json_t *reply = NULL;
@@ -97,12 +114,7 @@ static int inspect(struct cli *cli)
         return 1;
     if (inspect_counters(cli->arguments[0], reply, &error) < 0)
         return cli_fail(cli, &error);
-    for (const struct verb_option *option = inspect_options; option->name; option++)
-        if (cli_option(cli, option->name)) {
-            fputs(json_string_value(json_object_get(reply, option->name)), stdout);
-            return 0;
-        }
-    session_print_json(reply);
+    inspect_print(cli, reply);
     return 0;
 }
 
@@ -187,22 +199,46 @@ static int leases_wait(const struct cli *cli, const char *who)
         r = client_stream(client, "Leases", json_pack("{ss}", "network", cli->arguments[0]),
                           (int)seconds * 1000, wait_look, &waiting, &error);
     if (r == -ETIMEDOUT)
-        return cli_fail_text(cli, "%s has no lease on %s after %ld seconds", who, cli->arguments[0],
+        return cli_fail_text(cli, "%s has no lease on %s after %ld s", who, cli->arguments[0],
                              seconds);
     return r < 0 ? cli_fail(cli, &error) : 0;
+}
+
+/* A network without leases is one that has none yet, or a name that was mistyped. */
+static int network_known(const struct cli *cli, const char *name)
+{
+    OWN(networks) struct networks networks = {0};
+    OWN(json) json_t *running = NULL;
+    struct error error;
+    json_t *one;
+    size_t index;
+
+    if (session_list(cli, &running) < 0 || session_networks(cli, &networks) < 0)
+        return -EINVAL;
+    json_array_foreach(running, index, one)
+        if (strcmp(json_text(one, "network", ""), name) == 0)
+            return 0;
+    if (networks_find(&networks, name, &error))
+        return 0;
+    cli_fail(cli, &error);
+    return -ENOENT;
 }
 
 static int leases(struct cli *cli)
 {
     const char *who = cli_option(cli, "wait");
     OWN(json) json_t *reply = NULL;
+    json_t *found;
 
     if (who)
         return leases_wait(cli, who);
     if (session_ask(cli, "Leases", json_pack("{ss}", "network", cli->arguments[0]), &reply, NULL) <
         0)
         return 1;
-    print_leases(cli, json_object_get(reply, "leases"));
+    found = json_object_get(reply, "leases");
+    if (json_array_size(found) == 0 && network_known(cli, cli->arguments[0]) < 0)
+        return 1;
+    print_leases(cli, found);
     return 0;
 }
 

@@ -160,3 +160,13 @@ def test_configuration_is_wrong(site):
     assert (f"BAD   configuration\n      {path}:2:12: mtu: 1 is too small\n"
             "      cure: use 1280 to 65521\n") in done.stdout
     assert list(bad(site.vmlan("doctor", "--json", check=False))) == ["configuration"]
+
+
+def test_a_directory_too_long_for_sockets(site):
+    where = site.root / ("l" * 90)
+    site.env.update(VMLAN_RUNTIME_DIR=str(where))
+    done = site.vmlan("doctor", "--json", check=False)
+    path = f"{where}/net/shared/datagram.sock"
+    assert bad(done) == {"runtime directory": (
+        f"{path} is too long for a socket's path (unix(7): 107 bytes)",
+        "set VMLAN_RUNTIME_DIR to a shorter directory")}

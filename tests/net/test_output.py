@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An answer that nobody gets is no success, and who writes without end notices."""
 
+import json
 import signal
 
 import pytest
@@ -43,3 +44,15 @@ def test_output_without_end_to_a_full_disk(site, words):
     site.vmlan("up", "shared")
     done = site.run("sh", "-c", 'exec "$@" >/dev/full', "sh", site.bin, *words.split(), check=False)
     assert done.returncode == 1 and "cannot write to standard output: " in done.stderr
+
+
+@pytest.mark.engine
+def test_json_is_json(site):
+    """Also of the verbs whose answer is a text otherwise."""
+    site.vmlan("up", "shared")
+    both = json.loads(site.vmlan("inspect", "shared", "--rules", "--services", "--json").stdout)
+    assert both["rules"].startswith("table ") and "dhcp-range=" in both["services"]
+    text = site.vmlan("inspect", "shared", "--services", "--rules").stdout
+    assert text == both["rules"] + both["services"]
+    [network] = json.loads(site.vmlan("metrics", "--json").stdout)
+    assert network["network"] == "shared" and network["ports"] == []
