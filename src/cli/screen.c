@@ -82,7 +82,7 @@ void screen_close(struct screen *screen)
     fd_close(&screen->signals);
 }
 
-static void screen_size(unsigned *ret_lines, unsigned *ret_columns)
+void screen_size(unsigned *ret_lines, unsigned *ret_columns)
 {
     struct winsize size;
     bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col;

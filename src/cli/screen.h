@@ -19,6 +19,8 @@ struct screen {
 int screen_open(struct screen *screen);
 void screen_close(struct screen *screen);
 
+/* How many lines and columns there are. */
+void screen_size(unsigned *ret_lines, unsigned *ret_columns);
 /* text: whole lines; what does not fit is left out. */
 void screen_draw(const struct buf *text);
 

@@ -130,7 +130,7 @@ const struct verb verb_inspect = {
 
 /* --- leases --- */
 
-static void print_lease(const json_t *lease)
+static void print_lease(const json_t *lease, int width)
 {
     time_t expires = (time_t)json_integer_value(json_object_get(lease, "expires"));
     char until[32] = "never";
@@ -138,20 +138,27 @@ static void print_lease(const json_t *lease)
 
     if (expires && localtime_r(&expires, &local))
         strftime(until, sizeof(until), "%Y-%m-%d %H:%M:%S", &local);
-    printf("%-39s %-17s %-20s %s\n", json_text(lease, "address", "-"), json_text(lease, "mac", "-"),
-           json_text(lease, "name", "-"), until);
+    printf("%-*s  %-17s  %-14s  %s\n", width, json_text(lease, "address", "-"),
+           json_text(lease, "mac", "-"), json_text(lease, "name", "-"), until);
 }
 
 static void print_leases(const struct cli *cli, json_t *leases)
 {
-    json_t *lease;
     size_t index;
+    int width = 0;
+    json_t *lease;
 
-    if (cli->json)
+    if (cli->json) {
         session_print_json(leases);
-    else
-        json_array_foreach(leases, index, lease)
-            print_lease(lease);
+        return;
+    }
+    json_array_foreach(leases, index, lease) {
+        int length = (int)strlen(json_text(lease, "address", "-"));
+
+        width = length > width ? length : width;
+    }
+    json_array_foreach(leases, index, lease)
+        print_lease(lease, width);
 }
 
 static bool lease_is_of(const json_t *lease, const char *who)

@@ -3,6 +3,7 @@
 #include "cli/top.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,21 @@ static void rates_of(const struct top *top, const json_t *network, const json_t 
 
 /* --- lines --- */
 
+/* What stands before the rates. */
+enum { NETWORK, PORT, NAME, KIND, CELLS };
+static const struct {
+    const char *key, *head;
+} cells[CELLS] = {
+    [NETWORK] = {"network", "NETWORK"},
+    [PORT] = {"port", "PORT"},
+    [NAME] = {"name", "NAME"},
+    [KIND] = {"backend", "KIND"},
+};
+
+/* The rates of one way, and how wide they and other things are. */
+#define WAY_FORMAT "%8s %6s %6s"
+enum { WAY_WIDTH = 22, GAP = 2, NARROWEST = 7 };
+
 /* "12.3M": four places at most, and a unit of a thousand. */
 static const char *short_number(double value, char text[16])
 {
@@ -83,29 +99,76 @@ static const char *short_number(double value, char text[16])
     return text;
 }
 
-static void ways_print(struct buf *out, const double *rates)
+static void way_print(struct buf *out, const double *rates)
 {
     char text[RATES][16];
 
-    buf_printf(out, " %8s %7s %6s", short_number(rates[BITS], text[BITS]),
+    buf_printf(out, WAY_FORMAT, short_number(rates[BITS], text[BITS]),
                short_number(rates[PACKETS], text[PACKETS]),
                short_number(rates[DROPS], text[DROPS]));
 }
 
-static void head_print(struct buf *out)
+static const char *cell_text(const json_t *network, const json_t *port, int cell)
 {
-    buf_printf(out, "%-12s %-6s %-14s %-13s %8s %7s %6s %8s %7s %6s\n", "NETWORK", "PORT", "NAME",
-               "KIND", "RX bit/s", "pkt/s", "drop/s", "TX bit/s", "pkt/s", "drop/s");
+    return json_text(cell == NETWORK ? network : port, cells[cell].key, "-");
+}
+
+/* As wide as what stands in them. */
+static void widths_want(const struct top *top, int widths[CELLS])
+{
+    const json_t *network, *port;
+    size_t i, k;
+
+    for (int cell = 0; cell < CELLS; cell++)
+        widths[cell] = (int)strlen(cells[cell].head);
+    json_array_foreach(top->now, i, network)
+        json_array_foreach(json_object_get(network, "ports"), k, port)
+            for (int cell = 0; cell < CELLS; cell++) {
+                int width = (int)strlen(cell_text(network, port, cell));
+
+                widths[cell] = width > widths[cell] ? width : widths[cell];
+            }
+}
+
+/* So that the rates are seen whole: the widest is cut until a line fits. */
+static void widths_fit(int widths[CELLS], int columns)
+{
+    int total = CELLS * GAP + WAY_WIDTH + GAP + WAY_WIDTH, widest = 0;
+
+    for (int cell = 0; cell < CELLS; cell++)
+        total += widths[cell];
+    while (total > columns) {
+        for (int cell = 0; cell < CELLS; cell++)
+            if (widths[cell] > widths[widest])
+                widest = cell;
+        if (widths[widest] <= NARROWEST)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+static void cell_print(struct buf *out, int width, const char *text)
+{
+    buf_printf(out, "%-*.*s%*s", width, width, text, GAP, "");
+}
+
+static void head_print(struct buf *out, const int widths[CELLS])
+{
+    for (int cell = 0; cell < CELLS; cell++)
+        cell_print(out, widths[cell], cells[cell].head);
+    buf_printf(out, WAY_FORMAT "%*s" WAY_FORMAT "\n", "RX bit/s", "pkt/s", "drop/s", GAP, "",
+               "TX bit/s", "pkt/s", "drop/s");
 }
 
 static void row_print(struct buf *out, const json_t *network, const json_t *port,
-                      const struct rates *rates)
+                      const struct rates *rates, const int widths[CELLS])
 {
-    buf_printf(out, "%-12.12s %-6s %-14.14s %-13s", json_text(network, "network", "-"),
-               json_text(port, "port", "-"), json_text(port, "name", "-"),
-               json_text(port, "backend", "-"));
-    ways_print(out, rates->receive);
-    ways_print(out, rates->transmit);
+    for (int cell = 0; cell < CELLS; cell++)
+        cell_print(out, widths[cell], cell_text(network, port, cell));
+    way_print(out, rates->receive);
+    buf_printf(out, "%*s", GAP, "");
+    way_print(out, rates->transmit);
     buf_printf(out, "\n");
 }
 
@@ -133,16 +196,24 @@ static void row_json(struct buf *out, const json_t *network, const json_t *port,
     buf_printf(out, "%s\n", text);
 }
 
-static void rows_print(const struct top *top, struct buf *out)
+static void rows_print(const struct top *top, struct buf *out, int columns)
 {
     const json_t *network, *port;
-    size_t i, k;
+    int widths[CELLS];
     struct rates rates;
+    size_t i, k;
 
+    widths_want(top, widths);
+    widths_fit(widths, columns);
+    if (!top->json)
+        head_print(out, widths);
     json_array_foreach(top->now, i, network)
         json_array_foreach(json_object_get(network, "ports"), k, port) {
             rates_of(top, network, port, &rates);
-            (top->json ? row_json : row_print)(out, network, port, &rates);
+            if (top->json)
+                row_json(out, network, port, &rates);
+            else
+                row_print(out, network, port, &rates, widths);
         }
 }
 
@@ -150,6 +221,7 @@ static void page_print(const struct top *top, struct buf *out)
 {
     const json_t *network;
     size_t index, ports = 0;
+    unsigned lines, columns;
     time_t now = time(NULL);
     char clock[16];
     struct tm local;
@@ -157,11 +229,11 @@ static void page_print(const struct top *top, struct buf *out)
     strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &local));
     json_array_foreach(top->now, index, network)
         ports += json_array_size(json_object_get(network, "ports"));
+    screen_size(&lines, &columns);
     buf_printf(out,
                "vmlan top  %s  networks: %zu  ports: %zu  (RX and TX are the guest's; q ends)\n\n",
                clock, json_array_size(top->now), ports);
-    head_print(out);
-    rows_print(top, out);
+    rows_print(top, out, (int)columns);
 }
 
 /* --- time --- */
@@ -195,9 +267,7 @@ static int run_lines(struct top *top, struct error *error)
         poll(NULL, 0, (int)top->interval_ms);
         if (sample(top, error) < 0)
             return error->code;
-        if (!top->json)
-            head_print(&out);
-        rows_print(top, &out);
+        rows_print(top, &out, INT_MAX);
         fputs(buf_text(&out), stdout);
         fflush(stdout);
     } while (count_down(top));

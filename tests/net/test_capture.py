@@ -7,35 +7,10 @@ import subprocess
 import pytest
 from lib import wait_until
 from netlib import Seat, Vm, kill, role, running
+from observers import Capture
 
 pytestmark = pytest.mark.engine
 tshark = pytest.mark.needs("tshark")
-
-
-class Capture:
-    """vmlan capture in the background; listens when this returns."""
-
-    def __init__(self, site, *words, network="shared", **options):
-        self.site, self.path = site, site.root / "capture.pcapng"
-        self.process = site.popen("capture", network, "-w", self.path, *words, **options)
-        line = self.process.stderr.readline()
-        assert "listening on" in line, line + self.process.stderr.read()
-
-    def end(self, number=signal.SIGINT):
-        """Ends it; what it said of itself."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        assert self.process.wait(10) == 0
-        return self.process.stderr.read()
-
-    def packets(self, *fields, display=None):
-        """Of each packet these fields, as tshark decodes them."""
-        words = [word for field in fields for word in ("-e", field)]
-        shown = ["-Y", display] if display else []
-        done = self.site.run("tshark", "-n", "-r", self.path, *shown, "-T", "fields", *words,
-                             "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
-                             "-o", "udp.check_checksum:TRUE")
-        return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 @tshark

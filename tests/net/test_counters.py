@@ -4,17 +4,14 @@
 import contextlib
 import json
 import os
-import pty
 import re
-import select
 import signal
 import socket
-import struct
-import time
 
 import pytest
 from lib import wait_gone, wait_until
 from netlib import Seat, kill, role, the
+from observers import Terminal
 
 pytestmark = pytest.mark.engine
 
@@ -189,36 +186,6 @@ def test_top_wrong_options(site, options, words):
     assert done.returncode == 1 and words in done.stderr
 
 
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, site, *words):
-        self.master, slave = pty.openpty()
-        self.resize(24, 80)
-        self.process = site.popen(*words, stdin=slave, stdout=slave, stderr=slave, text=False)
-        self.slave, self.output = slave, b""
-
-    def resize(self, lines, columns):
-        import fcntl
-        import termios
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def until(self, text, timeout=10):
-        deadline = time.monotonic() + timeout
-        while text not in self.output:
-            left = deadline - time.monotonic()
-            assert left > 0 and select.select([self.master], [], [], left)[0], self.output
-            self.output += os.read(self.master, 65536)
-
-    def echoes(self):
-        import termios
-        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
-
-    def close(self):
-        os.close(self.master)
-        os.close(self.slave)
-
-
 @pytest.mark.parametrize("way", ["q", "SIGINT", "SIGTERM", "SIGHUP"])
 def test_top_as_a_page(site, way):
     """The terminal is as it was, whatever ends it."""
@@ -239,4 +206,20 @@ def test_top_as_a_page(site, way):
     assert terminal.process.wait(5) == 0
     assert terminal.echoes()
     terminal.close()
+    assert alice.check("true") == ""
+
+
+def test_top_fits_the_terminal(site):
+    """The rates are seen whole; what gives way is a long name, which lines have whole."""
+    name = "a-guest-with-a-name-of-more-letters-than-one-types"
+    alice = Seat(site, "shared", name=name)
+    terminal = Terminal(site, "top", "--interval", "0.2", columns=80)
+    terminal.until(b"\x1b[H", 2)
+    head, row = terminal.lines()[2:4]
+    assert len(head) == 80 and head.endswith("TX bit/s  pkt/s drop/s")
+    assert row.split()[2] == name[:len(row.split()[2])] and len(row.split()) == 10
+    terminal.process.terminate()
+    terminal.process.wait(5)
+    terminal.close()
+    assert name in site.vmlan("top", "--interval", "0.2", "--count", "1").stdout.split()
     assert alice.check("true") == ""

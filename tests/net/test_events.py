@@ -3,47 +3,16 @@
 
 import json
 import os
-import queue
 import signal
 import socket
-import threading
 import time
 
 import pytest
 from lib import wait_gone, wait_until
 from netlib import Seat, Vm, down_all, kill, role, running, the
+from observers import Watcher
 
 pytestmark = pytest.mark.engine
-
-
-class Watcher:
-    """vmlan events, read by a thread; take() waits for an event that has these fields."""
-
-    def __init__(self, site, *networks):
-        self.process = site.popen("events", *networks)
-        self.events, self.seen = queue.Queue(), []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-
-    def take(self, event, timeout=10, **fields):
-        """The next such event; those before it go to self.seen."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                one = self.events.get(timeout=max(0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no {event} {fields} among {self.seen}") from None
-            self.seen.append(one)
-            if one["event"] == event and fields.items() <= one.items():
-                return one
-
-    def names(self):
-        """What was taken since the last call."""
-        names, self.seen = [one["event"] for one in self.seen], []
-        return names
 
 
 @pytest.mark.sanitized
