@@ -63,6 +63,14 @@ static int check_bridge(struct error *error)
     return r;
 }
 
+/* One that every network changes. */
+static int check_settings(struct error *error)
+{
+    int r = ns_unshare(error);
+
+    return r < 0 ? r : ns_setting("net/ipv4/ip_forward", "1", error);
+}
+
 static int check_veth(struct error *error)
 {
     OWN(rtnl) struct rtnl *rtnl = NULL;
@@ -160,6 +168,7 @@ static const struct check {
     {"state directory", true, check_state},
     {"configuration", true, check_configuration},
     {"user and network namespaces", true, check_namespaces},
+    {"settings of namespaces", true, check_settings},
     {"bridge", true, check_bridge},
     {"tap devices", true, check_tap},
     {"veth pairs", true, check_veth},

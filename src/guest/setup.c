@@ -12,15 +12,13 @@
 
 enum { LOOPBACK = 1 }; /* ifindex of lo in every namespace: net/core/dev.c, LOOPBACK_IFINDEX */
 
-/* Turns off one of the kernel's switches for a link, or "all". A kernel without IPv6 has none. */
+/* Turns off one of the kernel's switches for a link, or "all". */
 static int switch_off(const char *family, const char *link, const char *key, struct error *error)
 {
     char path[96];
-    int r;
 
     snprintf(path, sizeof(path), "net/%s/conf/%s/%s", family, link, key);
-    r = ns_sysctl(path, "0");
-    return r < 0 && r != -ENOENT ? error_system(error, r, "cannot set /proc/sys/%s", path) : 0;
+    return ns_setting(path, "0", error);
 }
 
 int setup_link(struct rtnl *rtnl, int ifindex, const char *ifname, struct error *error)

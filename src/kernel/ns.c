@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -78,10 +80,23 @@ static int ns_explain(struct error *error)
     return 0;
 }
 
+/* Which limit, and of which namespace around this one, can't be told: unshare(2), ENOSPC. */
+static int ns_used_up(struct error *error)
+{
+    error_set(error, -ENOSPC, ERROR_UNAVAILABLE,
+              "there are as many namespaces as this machine allows (user.max_user_namespaces, "
+              "user.max_net_namespaces)");
+    error_hint(error, "end networks, guests or containers that are not needed, or, as root, write "
+                      "larger numbers into /etc/sysctl.d/50-vmlan.conf && sysctl --system");
+    return -ENOSPC;
+}
+
 static int ns_refused(int code, struct error *error)
 {
     if (ns_explain(error) < 0)
         return code;
+    if (code == -ENOSPC)
+        return ns_used_up(error);
     error_system(error, code, "cannot make a user and network namespace");
     error_hint(error, "run vmlan doctor; inside a container the container must allow it");
     return code;
@@ -208,4 +223,25 @@ int ns_sysctl(const char *path, const char *value)
 
     snprintf(full, sizeof(full), "/proc/sys/%s", path);
     return file_write(full, value);
+}
+
+static bool sysctl_is(const char *path, const char *value)
+{
+    long number = strtol(value, NULL, 10);
+    char full[256];
+
+    snprintf(full, sizeof(full), "/proc/sys/%s", path);
+    return number_read(full, number + 1) == number;
+}
+
+int ns_setting(const char *path, const char *value, struct error *error)
+{
+    int r = ns_sysctl(path, value);
+
+    if (r >= 0 || r == -ENOENT || sysctl_is(path, value))
+        return 0;
+    error_system(error, r, "cannot set /proc/sys/%s to %s", path, value);
+    error_hint(error, "in a container, start that with /proc/sys writable (podman: --security-opt "
+                      "unmask=/proc/sys; docker: --security-opt systempaths=unconfined)");
+    return r;
 }

@@ -46,3 +46,7 @@ uint64_t ns_cookie(int socket);
 
 /* Writes value to /proc/sys/<path> of the network namespace this process is in. Negative errno. */
 int ns_sysctl(const char *path, const char *value);
+
+/* Sees to it that it has that value: what has it already need not be written, and a switch that
+ * this kernel does not have needs no setting. Containers tend to have /proc/sys read-only. */
+int ns_setting(const char *path, const char *value, struct error *error);

@@ -40,10 +40,14 @@ static const struct sysctl sysctls_router[] = {
     {"net/ipv6/conf/all/forwarding", "1"},
 };
 
-/* A setting this kernel does not have needs no setting. */
-#define sysctls_write(table)                       \
-    for (size_t i = 0; i < ARRAY_SIZE(table); i++) \
-    ns_sysctl((table)[i].path, (table)[i].value)
+static int sysctls_write(const struct sysctl *table, size_t count, struct error *error)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < count && r >= 0; i++)
+        r = ns_setting(table[i].path, table[i].value, error);
+    return r;
+}
 
 static int bridge_address(struct segment *segment, const struct spec *spec, const struct plan *plan,
                           struct error *error)
@@ -68,8 +72,9 @@ static int bridge_make(struct segment *segment, const struct spec *spec, const s
     if (r < 0)
         return r;
     segment->bridge = (int)if_nametoindex(PLAN_BRIDGE);
-    sysctls_write(sysctls_bridge);
-    r = bridge_address(segment, spec, plan, error);
+    r = sysctls_write(sysctls_bridge, ARRAY_SIZE(sysctls_bridge), error);
+    if (r >= 0)
+        r = bridge_address(segment, spec, plan, error);
     return r < 0 ? r : rtnl_set_link(segment->rtnl, segment->bridge, &up, error);
 }
 
@@ -84,10 +89,11 @@ int segment_make(const struct spec *spec, const struct plan *plan, struct segmen
         return r;
     segment.bridge = (int)if_nametoindex(PLAN_BRIDGE);
     if (!segment.bridge) {
-        sysctls_write(sysctls_first);
-        if (spec->mode == SPEC_SHARED)
-            sysctls_write(sysctls_router);
-        r = rtnl_set_link(segment.rtnl, (int)if_nametoindex("lo"), &up, error);
+        r = sysctls_write(sysctls_first, ARRAY_SIZE(sysctls_first), error);
+        if (r >= 0 && spec->mode == SPEC_SHARED)
+            r = sysctls_write(sysctls_router, ARRAY_SIZE(sysctls_router), error);
+        if (r >= 0)
+            r = rtnl_set_link(segment.rtnl, (int)if_nametoindex("lo"), &up, error);
         if (r >= 0)
             r = bridge_make(&segment, spec, plan, error);
     }

@@ -217,14 +217,16 @@ static int device_open(const struct spec *spec, struct rtnl *rtnl, struct error 
     OWN(fd) int fd = -1;
     int ifindex = RULES_DEVICE_OUT, r = tun_open(UPLINK_DEVICE, RULES_DEVICE_OUT, &fd, error);
 
-    if (r < 0)
-        return r;
     /* What the host answers in the gateway's name comes in with an address of ours as its source.
      */
-    ns_sysctl("net/ipv4/conf/" UPLINK_DEVICE "/accept_local", "1");
-    ns_sysctl("net/ipv6/conf/" UPLINK_DEVICE "/disable_ipv6", "0");
-    ns_sysctl("net/ipv6/conf/" UPLINK_DEVICE "/accept_ra", "0");
-    r = rtnl_set_link(rtnl, ifindex, &up, error);
+    if (r >= 0)
+        r = ns_setting("net/ipv4/conf/" UPLINK_DEVICE "/accept_local", "1", error);
+    if (r >= 0)
+        r = ns_setting("net/ipv6/conf/" UPLINK_DEVICE "/disable_ipv6", "0", error);
+    if (r >= 0)
+        r = ns_setting("net/ipv6/conf/" UPLINK_DEVICE "/accept_ra", "0", error);
+    if (r >= 0)
+        r = rtnl_set_link(rtnl, ifindex, &up, error);
     if (r >= 0)
         r = device_routes(spec, rtnl, ifindex, error);
     return r < 0 ? r : take_fd(&fd);

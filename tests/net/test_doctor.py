@@ -20,8 +20,13 @@ TUN = ("cannot open /dev/net/tun: Permission denied",
 NO_TUN = ("cannot open /dev/net/tun: No such file or directory", "as root: modprobe tun")
 DIRECTORY = ("cannot make directory /proc/none: No such file or directory",
              "make it and let this user write it")
-NAMESPACES = ["user and network namespaces", "bridge", "tap devices", "veth pairs",
-              "nftables with TPROXY"]
+READ_ONLY = ("cannot set /proc/sys/net/ipv4/ip_forward to 1: Read-only file system",
+             "in a container, start that with /proc/sys writable (podman: --security-opt "
+             "unmask=/proc/sys; docker: --security-opt systempaths=unconfined)")
+USED_UP = ("there are as many namespaces as this machine allows (user.max_user_namespaces, "
+           "user.max_net_namespaces); end networks, guests or containers that are not needed, or")
+NAMESPACES = ["user and network namespaces", "settings of namespaces", "bridge", "tap devices",
+              "veth pairs", "nftables with TPROXY"]
 
 
 def broken(site, command, *words, **env):
@@ -69,6 +74,25 @@ def test_machine_that_lacks_something(site, command, missing, titles):
     done = broken(site, command, "run", "shared", "--", "echo", "ran")
     assert (done.returncode, done.stdout, done.stderr) == (
         1, "", f"vmlan run: {missing[0]}; {missing[1]}\n")
+
+
+def test_settings_are_read_only(site):
+    """As in most containers. Which setting is met first depends on the kernel's modules."""
+    command = "mount --bind /proc/sys /proc/sys && " \
+        "mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys"
+    done = broken(site, command, "doctor", "--json")
+    assert bad(done) == {"settings of namespaces": READ_ONLY}
+    done = broken(site, command, "run", "shared", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("vmlan run: cannot set /proc/sys/net/")
+    assert done.stderr.endswith(f": Read-only file system; {READ_ONLY[1]}\n")
+
+
+@pytest.mark.parametrize("limit", ["max_user_namespaces", "max_net_namespaces"])
+def test_limit_of_namespaces_is_reached(site, limit):
+    """The network has the only one; a guest with one of its own is too many."""
+    done = broken(site, f"echo 1 >/proc/sys/user/{limit}", "join", "shared", "--", "true")
+    assert done.returncode == 1 and done.stderr.startswith(f"vmlan join: {USED_UP}")
 
 
 def test_tap_is_not_needed_to_join(site):
