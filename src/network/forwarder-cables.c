@@ -19,6 +19,7 @@ struct cable {
     struct forwarder *forwarder;
     struct adapter *adapter;
     char *port;
+    int ifindex;    /* the tap's index, by which the holder knows the port; 0: an older holder's */
     char *address;  /* of a client of datagram.sock, which has no socket; NULL: none */
     int fds[2];     /* tap and socket, owned */
     uint8_t mac[6]; /* of the guest, when it had to be learnt */
@@ -46,6 +47,16 @@ static void cable_free(struct cable *cable)
     free(cable);
 }
 
+/* What messages to the holder begin with. */
+static json_t *cable_to_json(const struct cable *cable)
+{
+    json_t *parameters = json_pack("{ss}", "port", cable->port);
+
+    if (cable->ifindex)
+        json_object_set_new(parameters, "link", json_integer(cable->ifindex));
+    return parameters;
+}
+
 static void cable_ended(void *context)
 {
     struct cable *cable = context;
@@ -53,8 +64,8 @@ static void cable_ended(void *context)
 
     log_debug(forwarder->name, "the guest of port %s has closed its socket", cable->port);
     if (forwarder->holder)
-        conn_call(forwarder->holder, "io.vmlan.Holder.CableEnded",
-                  json_pack("{ss}", "port", cable->port), NULL, 0, false, NULL, NULL);
+        conn_call(forwarder->holder, "io.vmlan.Holder.CableEnded", cable_to_json(cable), NULL, 0,
+                  false, NULL, NULL);
     cable_free(cable);
 }
 
@@ -77,12 +88,16 @@ static void cables_ask(struct forwarder *forwarder)
     struct cable *cable;
     char mac[MAC_TEXT_SIZE];
 
-    list_each(cable, &forwarder->cables, link)
-        if (forwarder->holder && cable->asking && !cable->asked)
-            cable->asked = conn_call(forwarder->holder, "io.vmlan.Holder.CableMet",
-                                     json_pack("{ss ss}", "port", cable->port, "mac",
-                                               mac_text(cable->mac, mac)),
-                                     NULL, 0, false, cable_known, forwarder) >= 0;
+    list_each(cable, &forwarder->cables, link) {
+        json_t *parameters;
+
+        if (!forwarder->holder || !cable->asking || cable->asked)
+            continue;
+        parameters = cable_to_json(cable);
+        json_object_set_new(parameters, "mac", json_string(mac_text(cable->mac, mac)));
+        cable->asked = conn_call(forwarder->holder, "io.vmlan.Holder.CableMet", parameters, NULL, 0,
+                                 false, cable_known, forwarder) >= 0;
+    }
 }
 
 static void cable_known(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
@@ -179,6 +194,7 @@ static void cable_add(struct forwarder *forwarder, const json_t *reply, int *fds
 
     cable->forwarder = forwarder;
     cable->port = alloc_text(json_string_value(json_object_get(reply, "port")));
+    cable->ifindex = (int)json_integer_value(json_object_get(reply, "link"));
     cable->address = address ? alloc_text(address) : NULL;
     cable->fds[0] = take_fd(&fds[0]);
     cable->fds[1] = address || fd_count < 2 ? -1 : take_fd(&fds[1]);
@@ -245,7 +261,7 @@ static int client_asked(void *context, const char *address)
 
 static void cable_keep(const struct cable *cable)
 {
-    json_t *parameters = json_pack("{ss}", "port", cable->port);
+    json_t *parameters = cable_to_json(cable);
     int fds[] = {cable->fds[0], cable->fds[1], cable->forwarder->journal};
     size_t count = ARRAY_SIZE(fds);
 

@@ -21,12 +21,17 @@
 /* How often datagram sockets are looked at, as those of clients are (adapter/clients.c). */
 enum { PROBE_MS = 2000 };
 
-static struct port *port_named(struct holder *holder, const char *id)
+/* The port a forwarder means; NULL: it is gone. What the kernel and what a forwarder tell comes in
+ * no order, so another port may have its name by now. */
+static struct port *port_meant(struct holder *holder, json_t *parameters)
 {
+    const char *id = json_string_value(json_object_get(parameters, "port"));
+    const json_t *link = json_object_get(parameters, "link");
     struct port *port;
 
     list_each(port, &holder->ports, link)
-        if (strcmp(port->id, id) == 0)
+        if (strcmp(port->id, id) == 0 &&
+            (!json_is_integer(link) || json_integer_value(link) == port->ifindex))
             return port;
     return NULL;
 }
@@ -108,11 +113,11 @@ static void cable_hand(struct holder *holder, struct port *port)
 
     if (journal)
         fds[count++] = holder->journal;
-    reply = json_pack("{ss ss sb sb si sb sb sb so}", "port", port->id, "backend",
-                      port_backend_name(port->backend), "tso", port->tso, "checksumOffload",
-                      port->checksum_offload, "mtu", holder->spec.mtu, "learnMac",
-                      !port_mac_known(port), "lenient", port->learns, "journal", journal, "fds",
-                      holder_indexes(0, count));
+    reply = json_pack("{ss si ss sb sb si sb sb sb so}", "port", port->id, "link", port->ifindex,
+                      "backend", port_backend_name(port->backend), "tso", port->tso,
+                      "checksumOffload", port->checksum_offload, "mtu", holder->spec.mtu,
+                      "learnMac", !port_mac_known(port), "lenient", port->learns, "journal",
+                      journal, "fds", holder_indexes(0, count));
     if (port->address)
         json_object_set_new(reply, "address", json_string(port->address));
     port->handed = true;
@@ -166,7 +171,7 @@ void holder_call_cable_met(struct call *call)
     json_t *parameters = call_parameters(call);
     const char *id = json_string_value(json_object_get(parameters, "port"));
     const char *text = json_string_value(json_object_get(parameters, "mac"));
-    struct port *port = port_named(holder, id);
+    struct port *port = port_meant(holder, parameters);
     uint8_t mac[6];
     bool welcome = port && mac_parse(text, mac) >= 0 && holder_learn_mac(holder, port, mac);
 
@@ -177,8 +182,7 @@ void holder_call_cable_met(struct call *call)
 void holder_call_cable_ended(struct call *call)
 {
     struct holder *holder = holder_of(call);
-    const char *id = json_string_value(json_object_get(call_parameters(call), "port"));
-    struct port *port = port_named(holder, id);
+    struct port *port = port_meant(holder, call_parameters(call));
 
     if (port) {
         port_close(port);
@@ -192,9 +196,8 @@ void holder_call_cable_kept(struct call *call)
 {
     struct holder *holder = holder_of(call);
     json_t *parameters = call_parameters(call);
-    const char *id = json_string_value(json_object_get(parameters, "port"));
     const char *address = json_string_value(json_object_get(parameters, "address"));
-    struct port *port = port_named(holder, id);
+    struct port *port = port_meant(holder, parameters);
 
     if (holder->journal < 0)
         holder->journal = call_take_fd(call, address ? 1 : 2);

@@ -4,17 +4,20 @@ from one guest through adapter, bridge and adapter to another.
 """
 
 import contextlib
+import os
 import random
 import select
+import signal
 import socket
 import statistics
 import struct
 import threading
 import time
 
+import lib
 import pytest
 from lib import wait_until
-from netlib import kill
+from netlib import kill, the
 from peer import LIMIT, Peer, ethernet
 
 pytestmark = [pytest.mark.engine, pytest.mark.limit(60)]
@@ -157,3 +160,38 @@ def test_closed_end_is_noticed_in_silence(site, backend):
     cable.socket.close()
     wait_until(lambda: not site.json("ls")[0]["ports"], 2 * LIMIT, "the port's end")
     site.vmlan("down", "shared")
+
+
+# As the user: a holder refuses root, who has no number in its user namespace.
+LATE = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from peer import Peer
+with Peer(sys.argv[2]) as holder:
+    holder.request("io.vmlan.Holder.Capture")
+    message, fds = holder.reply()
+    (link,) = [one["link"] for one in message["parameters"]["ports"] if one["port"] == "vm1"]
+    holder.call("io.vmlan.Holder.CableEnded", {"port": "vm1", "link": link + int(sys.argv[3])})
+"""
+
+
+def test_late_word_of_an_earlier_port_of_that_name(site):
+    """What a forwarder tells of a port may come after the kernel told that it is gone, and its name
+    is another port's by then, which no forwarder has yet."""
+    def tell(distance):
+        site.run("python3", "-c", LATE, str(lib.TOP / "tests"),
+                 str(site.runtime / "net/shared/holder.sock"), str(distance))
+
+    site.vmlan("up", "shared")
+    forwarder = the(site, "vmlan-forward")
+    os.kill(forwarder, signal.SIGSTOP)
+    cables = [Cable(site, "stream") for _ in range(2)]  # the first at most is handed to it
+    assert [cable.port["port"] for cable in cables] == ["vm0", "vm1"]
+    with cables[0].socket, cables[1].socket as guest:
+        guest.settimeout(0.3)
+        tell(-1)
+        with pytest.raises(TimeoutError):
+            guest.recv(1)
+        tell(0)
+        assert guest.recv(1) == b""
+        os.kill(forwarder, signal.SIGCONT)
