@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "broker/broker.h"
+#include "cli/bench.h"
 #include "cli/capture.h"
 #include "cli/completion.h"
 #include "cli/connect.h"
@@ -28,9 +29,10 @@
 #include "network/holder.h"
 
 const struct verb *const verbs[] = {
-    &verb_run,     &verb_join,   &verb_connect_fd, &verb_exec,    &verb_ls,      &verb_inspect,
-    &verb_leases,  &verb_events, &verb_top,        &verb_capture, &verb_metrics, &verb_up,
-    &verb_forward, &verb_down,   &verb_check,      &verb_doctor,  &verb_service, NULL,
+    &verb_run,     &verb_join,   &verb_connect_fd, &verb_exec, &verb_ls,
+    &verb_inspect, &verb_leases, &verb_events,     &verb_top,  &verb_capture,
+    &verb_metrics, &verb_up,     &verb_forward,    &verb_down, &verb_check,
+    &verb_doctor,  &verb_bench,  &verb_service,    NULL,
 };
 
 static const struct role {
