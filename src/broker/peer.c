@@ -125,7 +125,8 @@ int peer_may_acquire(const struct peer *peer, struct error *error)
     if (!executable_equal(&now, &peer->executable)) {
         error_set(error, -EPERM, ERROR_PERMISSION,
                   "the process that connected has ended or runs another program now");
-        error_hint(error, "connect, ask and wait for the answer from one program");
+        error_hint(error, "connect, ask and wait for the answer from one program, which has no "
+                          "capabilities that the broker lacks");
         return -EPERM;
     }
     return executable_allowed(&now, error);

@@ -13,13 +13,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "config/spec.h"
+#include "kernel/capabilities.h"
 #include "kernel/ns.h"
 #include "kernel/rtnl.h"
+#include "wire/fds.h"
 
 /* What the holder looks for: network/port.h, which the command line can't include. */
 #define INNER_NAME "host0"
@@ -40,10 +43,7 @@ struct host_link {
 
 int host_link_check(struct error *error)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct have[2] = {0};
-
-    if (syscall(SYS_capget, &header, have) == 0 && (have[0].effective & (1U << CAP_NET_ADMIN)))
+    if (capabilities_have(CAP_NET_ADMIN))
         return 0;
     error_set(error, -EPERM, ERROR_PERMISSION, "only root can give the host an interface");
     error_hint(error, "as root (or with CAP_NET_ADMIN) it can; without, vmlan exec NET -- CMD "
@@ -159,17 +159,57 @@ static int link_make(struct host_link *link, const char *network, int net, struc
     return r;
 }
 
+/* The child of namespaces_ask(). */
+static void namespaces_tell(const struct cli *cli, const char *network, int tell)
+    __attribute__((noreturn));
+static void namespaces_tell(const struct cli *cli, const char *network, int tell)
+{
+    struct client_fds got = {0};
+    struct fds fds = FDS_NULL;
+    json_t *reply = NULL;
+
+    if (capabilities_drop() < 0 ||
+        session_ask(cli, "Acquire", json_pack("{ss}", "network", network), &reply, &got) < 0)
+        _exit(1);
+    fds.count = got.count;
+    memcpy(fds.fd, got.fds, got.count * sizeof(int));
+    _exit(fds_send(tell, "", 1, &fds) != 1);
+}
+
+/* A broker without capabilities is not shown by the kernel what program a process with some runs,
+ * and gives namespaces to none but vmlan. So a process that has dropped them asks. It prints what
+ * went wrong. */
+static int namespaces_ask(const struct cli *cli, const char *network, struct fds *ret)
+{
+    int ends[2], status = -1;
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return cli_fail_text(cli, "no socket: %s", strerror(errno));
+    pid = fork();
+    if (pid == 0)
+        namespaces_tell(cli, network, ends[1]);
+    if (pid < 0)
+        cli_fail_text(cli, "cannot fork: %s", strerror(errno));
+    else
+        waitpid(pid, &status, 0);
+    if (status == 0 && fds_receive(ends[0], &(char){0}, 1, ret) != 1)
+        status = -1;
+    close(ends[0]);
+    close(ends[1]);
+    return status;
+}
+
 int host_link_make(const struct cli *cli, const char *network)
 {
-    OWN(json) json_t *reply = NULL;
-    OWN(client_fds) struct client_fds fds = {0};
+    OWN(fds) struct fds fds = FDS_NULL;
     struct host_link link = {0};
     struct error error;
-    int r = session_ask(cli, "Acquire", json_pack("{ss}", "network", network), &reply, &fds);
+    int r = namespaces_ask(cli, network, &fds);
 
-    if (r < 0)
-        return r;
-    r = link_make(&link, network, fds.fds[1], &error);
+    if (r != 0)
+        return -1;
+    r = link_make(&link, network, fds.fd[1], &error);
     rtnl_free(link.rtnl);
     if (r < 0)
         cli_fail(cli, &error);

@@ -28,7 +28,8 @@ static int up(struct cli *cli)
 }
 
 static const struct verb_option up_options[] = {
-    {"host-link", 0, NULL, "give the host an interface on the network; for root"},
+    {"host-link", 0, NULL,
+     "give the host an interface on the network; for root, or with CAP_NET_ADMIN"},
     SESSION_STRICT,
     {0},
 };

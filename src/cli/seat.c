@@ -3,9 +3,11 @@
 #include "cli/seat.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "guest/seat.h"
+#include "kernel/capabilities.h"
 #include "kernel/ns.h"
 
 static int seat_take(const json_t *reply, struct error *error)
@@ -30,6 +32,10 @@ int seat_enter(const struct cli *cli, const char *network)
     struct ns ns;
     int r = session_parameters(cli, network, &parameters);
 
+    /* A user's broker could not see what program we are (host-link.c), and root has what it needs.
+     */
+    if (r >= 0 && geteuid() != 0)
+        r = capabilities_drop();
     if (r >= 0)
         r = session_ask(cli, "Acquire", parameters, &reply, &fds);
     if (r < 0)

@@ -4,13 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/own.h"
+#include "kernel/capabilities.h"
 
 /* What the forwarder does, in groups. */
 static const int allowed[] = {
@@ -101,15 +99,6 @@ static int filter_enter(void)
     r = filter_fill(filter);
     seccomp_release(filter);
     return r;
-}
-
-/* For root, who has capabilities; what it needs inside the network comes from owning it. */
-static int capabilities_drop(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[2] = {0};
-
-    return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
 int sandbox_enter(struct error *error)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 
-from lib import User, wait_gone, wait_until
+from lib import wait_gone, wait_until
 
 MARK = re.compile(rb"@@(\d+)\n\Z")
 
@@ -195,7 +195,7 @@ def down_all(site):
 @contextlib.contextmanager
 def by_way_of(site, *, before=(), after=()):
     """What the site's user starts here is started through other programs."""
-    class Wrapped(User):
+    class Wrapped(type(site.user)):
         @property
         def prefix(self):
             return [*before, *super().prefix, *after]

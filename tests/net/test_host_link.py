@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's own interface on a network, for root. A network namespace of the test plays the host,
-so that the machine's own is not touched.
+"""The host's own interface on a network, for root and for a user who has CAP_NET_ADMIN and nothing
+else. A network namespace of the test plays the host, so that the machine's own is not touched.
 """
 
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import lib
 import pytest
@@ -16,12 +17,25 @@ pytestmark = pytest.mark.engine
 ONE_LINK = "vmnet:\n  lan: {subnet: 192.168.130.0/24, subnet6: 'fd00:130::/64'}\n"
 
 
-@pytest.fixture
-def host(vmlan_bin, test_root):
-    """A vmlan of root's, whose host is a namespace."""
+class Administrator(lib.User):
+    """An ordinary user who may make links."""
+
+    @property
+    def prefix(self):
+        return ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups",
+                "--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin", "--"]
+
+
+def users():
+    return {"root": lib.User(0, 0), "CAP_NET_ADMIN": Administrator(*lib.acting_user())}
+
+
+@pytest.fixture(params=["root", "CAP_NET_ADMIN"])
+def host(request, vmlan_bin, test_root):
+    """A vmlan of who may make links, whose host is a namespace."""
     if os.geteuid() != 0:
-        pytest.skip("only root can make links")
-    site = lib.Site(lib.User(0, 0), vmlan_bin, test_root)
+        pytest.skip("only root can make links, or let somebody else make them")
+    site = lib.Site(users()[request.param], vmlan_bin, test_root)
     site.config(ONE_LINK)
     site.env["VMLAN_CONFIG"] = str(site.root / "config/vmlan/networks.yaml")
     with subprocess.Popen(["unshare", "--net", "sh", "-c",
@@ -95,6 +109,29 @@ def test_the_link_can_be_deleted_by_hand(host):
     host.run("ip", "link", "del", "vmlan0")
     wait_until(lambda: not ports(host, "lan"), what="the port's end")
     assert host.vmlan("up", "lan", "--host-link").stdout.startswith("vmlan0  192.168.130.")
+
+
+@pytest.mark.parametrize("host", ["CAP_NET_ADMIN"], indirect=True)
+@pytest.mark.sanitized
+def test_a_broker_that_was_started_without_the_capability(host):
+    """The kernel does not show it what program a process with the capability runs."""
+    ordinary = ["setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--"]
+    host.run(*ordinary, host.bin, "up", "lan")
+    broker = the(host, "vmlan-broker")
+    assert host.vmlan("up", "lan", "--host-link").stdout.startswith("vmlan0  192.168.130.")
+    assert host.vmlan("exec", "lan", "--", "echo", "here").stdout == "here\n"
+    assert the(host, "vmlan-broker") == broker
+    alice = Seat(host, "lan", name="alice")
+    host.run(*ordinary, "ping", "-c", "1", "-W", "5", alice.address)
+
+
+@pytest.mark.parametrize("host", ["CAP_NET_ADMIN"], indirect=True)
+def test_no_role_has_the_capability(host):
+    host.vmlan("up", "lan", "--host-link")
+    for name in ("vmlan-broker", "vmlan-forward"):
+        status = Path(f"/proc/{the(host, name)}/status").read_text()
+        assert {"CapPrm:\t0000000000000000", "CapAmb:\t0000000000000000"} <= set(
+            status.splitlines())
 
 
 def test_who_is_not_root_is_told_what_else_there_is(site):
