@@ -150,6 +150,8 @@ int holder_add_port(struct holder *holder, struct port *port, struct port_fds *r
     id_choose(holder, port);
     r = holder_reserve(holder, port, error); /* before the guest can ask */
     if (r >= 0)
+        holder_make_room(holder, port);
+    if (r >= 0)
         r = port_open(port, &segment, ret, error);
     if (r < 0) {
         holder_unreserve(holder, port);

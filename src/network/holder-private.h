@@ -95,10 +95,16 @@ void holder_consider(struct holder *holder);
 /* holder-services.c */
 /* The configuration text for dnsmasq as things are now, applied where it changed. */
 int holder_serve(struct holder *holder, struct error *error);
+/* Starts dnsmasq, which was stopped, with the configuration there is. */
+int holder_start_services(struct holder *holder, struct error *error);
 /* Writes or removes what dnsmasq is to know of a port, or of all. */
 int holder_reserve(struct holder *holder, const struct port *port, struct error *error);
 int holder_reserve_all(struct holder *holder, struct error *error);
 void holder_unreserve(struct holder *holder, const struct port *port);
+
+/* holder-leases.c: sees to it that there is an address for each port, also for one that is about to
+ * be added; NULL: none is. */
+void holder_make_room(struct holder *holder, const struct port *coming);
 
 /* holder-links.c: an address that no guest has. */
 int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error);

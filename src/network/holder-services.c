@@ -91,10 +91,18 @@ static int services_make(struct holder *holder, char **ret, struct error *error)
     return r;
 }
 
+int holder_start_services(struct holder *holder, struct error *error)
+{
+    char configuration[HOLDER_PATH];
+
+    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
+    return dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
+                         holder->services, holder_tell_dnsmasq, error);
+}
+
 int holder_serve(struct holder *holder, struct error *error)
 {
     OWN(mem) char *text = NULL;
-    char configuration[HOLDER_PATH];
     int r;
 
     if (!services_needed(&holder->spec))
@@ -105,7 +113,5 @@ int holder_serve(struct holder *holder, struct error *error)
     dnsmasq_stop(&holder->dnsmasq);
     free(holder->services);
     holder->services = take_ptr(text);
-    snprintf(configuration, sizeof(configuration), "%s/dnsmasq.conf", holder->directory);
-    return dnsmasq_start(&holder->dnsmasq, &holder->loop, holder->spec.name, configuration,
-                         holder->services, holder_tell_dnsmasq, error);
+    return holder_start_services(holder, error);
 }

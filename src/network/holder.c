@@ -99,6 +99,7 @@ static void port_gone(struct holder *holder, struct port *port)
     list_remove(&port->link);
     holder_unreserve(holder, port);
     port_free(port);
+    holder_make_room(holder, NULL); /* for one that came before this one went */
     holder_retry(holder);
     holder_consider(holder);
 }

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "base/paths.h"
 #include "config/spec.h"
 
 enum {
@@ -170,17 +171,41 @@ static int file_read(int fd, struct buf *content)
     }
 }
 
-int leases_load(const char *path, json_t **ret)
+/* A file that does not exist is empty. */
+static int file_load(const char *path, struct buf *ret)
 {
     OWN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    OWN(buf) struct buf content = BUF_NULL;
-    int r;
 
-    if (fd < 0 && errno != ENOENT)
-        return -errno;
-    r = fd < 0 ? 0 : file_read(fd, &content);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return file_read(fd, ret);
+}
+
+int leases_load(const char *path, json_t **ret)
+{
+    OWN(buf) struct buf content = BUF_NULL;
+    int r = file_load(path, &content);
+
+    if (r >= 0)
+        *ret = leases_parse(buf_text(&content), content.size, time(NULL));
+    return r;
+}
+
+int leases_remove(const char *path, const json_t *addresses, struct error *error)
+{
+    OWN(buf) struct buf content = BUF_NULL;
+    OWN(buf) struct buf kept = BUF_NULL;
+    const char *text, *newline;
+    struct fields fields;
+    int r = file_load(path, &content);
+
     if (r < 0)
-        return r;
-    *ret = leases_parse(buf_text(&content), content.size, time(NULL));
-    return 0;
+        return error_system(error, r, "cannot read %s", path);
+    for (text = buf_text(&content); (newline = strchr(text, '\n')); text = newline + 1) {
+        size_t length = (size_t)(newline - text);
+
+        if (!fields_split(text, length, &fields) || !json_object_get(addresses, fields.text[2]))
+            buf_printf(&kept, "%.*s\n", (int)length, text);
+    }
+    return paths_write(path, buf_text(&kept), error);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/json.h"
 
 /* A new array of {address, mac or null, name or null, expires}; expires in seconds since 1970, 0:
@@ -20,3 +21,6 @@ json_t *leases_parse(const char *text, size_t size, int64_t now);
 /* The leases in a file as of now; a file that does not exist has none. Negative errno; -EFBIG when
  * the file can't be a lease file of ours. */
 int leases_load(const char *path, json_t **ret);
+/* Takes the leases of these addresses (an object's keys) out of the file, which nobody else may be
+ * writing: dnsmasq does not run. Negative errno with a message. */
+int leases_remove(const char *path, const json_t *addresses, struct error *error);

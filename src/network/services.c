@@ -12,7 +12,9 @@
 #include "base/buf.h"
 #include "base/own.h"
 
-#define LEASE_TIME "12h"
+#define HOURS_TEXT(hours) #hours "h"
+#define HOURS(hours)      HOURS_TEXT(hours)
+#define LEASE_TIME        HOURS(SERVICES_LEASE_HOURS)
 /* Seconds. RFC 4861, 6.2.1: the lifetime is three intervals by default. */
 #define RA_INTERVAL 600
 #define RA_LIFETIME 1800
@@ -153,7 +155,7 @@ static void write_dns(struct services *s)
     write_relay(s);
 }
 
-static unsigned leases_max(const struct spec *spec)
+unsigned services_leases_max(const struct spec *spec)
 {
     unsigned twice = 2u << (32 - spec->subnet.prefix);
 
@@ -185,7 +187,7 @@ static void write_dhcp(struct services *s)
                "# A guest may not become the web proxy of the others by its name.\n"
                "dhcp-name-match=set:refused,wpad\n"
                "dhcp-ignore-names=tag:refused\n",
-               leases_max(s->spec));
+               services_leases_max(s->spec));
     if (s->paths->reservations)
         write_path(s, "dhcp-hostsdir", s->paths->reservations);
 }

@@ -13,6 +13,8 @@
 #include "config/spec.h"
 #include "network/address.h"
 
+#define SERVICES_LEASE_HOURS 12 /* how long a lease lasts when it is not renewed */
+
 /* Paths that dnsmasq uses. The directories must exist when it starts. */
 struct services_paths {
     const char *leases;       /* file; dnsmasq creates and owns it */
@@ -34,6 +36,9 @@ char *services_text(const struct spec *spec, const struct plan *plan,
 
 /* False when there is nothing to serve: DHCP, DNS and router advertisements are all off. */
 bool services_needed(const struct spec *spec);
+
+/* The most leases of both families together that are given out at a time. */
+unsigned services_leases_max(const struct spec *spec);
 
 /* One line (with newline) for the reservations directory: the guest with this MAC address gets this
  * name, this address, or both; the caller frees it. name and ip may be NULL: then what the

@@ -128,12 +128,38 @@ static void test_load(void)
     CHECK_INT(leases_load("/", &none), -EISDIR);
 }
 
+static void test_remove(void)
+{
+    OWN(mem) char *path = alloc_text("/tmp/test-leases.XXXXXX");
+    OWN(fd) int fd = mkostemp(path, O_CLOEXEC);
+    OWN(json)
+    json_t *addresses =
+        json_pack("{sb sb sb}", "192.168.107.50", 1, "fd00::1abc", 1, "192.168.107.99", 1);
+    char kept[256] = "";
+    struct error error;
+
+    CHECK(dprintf(fd, V4 "1700000900 52:54:00:00:00:02 192.168.107.5 * *\nduid 00:01\n"
+                         "1700000900 1 fd00::1abc a 00:03:00:01:52:54:00:00:00:01\n"
+                         "1700000900 2 fd00::1abd b 00:03:00:01:52:54:00:00:00:02\n") > 0);
+    CHECK_INT(leases_remove(path, addresses, &error), 0);
+    {
+        OWN(fd) int again = open(path, O_RDONLY | O_CLOEXEC);
+
+        CHECK(read(again, kept, sizeof(kept) - 1) > 0);
+    }
+    unlink(path);
+    CHECK_TEXT(kept, "1700000900 52:54:00:00:00:02 192.168.107.5 * *\nduid 00:01\n"
+                     "1700000900 2 fd00::1abd b 00:03:00:01:52:54:00:00:00:02\n");
+    CHECK_INT(leases_remove("/", addresses, &error), -EISDIR);
+}
+
 static const struct test tests[] = {
     {"IPv4 leases", test_v4},
     {"IPv6 leases, with the MAC address from the DUID", test_v6},
     {"leases that ended are left out, endless ones stay", test_expiry},
     {"an incomplete last line is passed over", test_incomplete},
     {"lines that are no lease are passed over", test_garbage},
+    {"leases are taken out of a file, and nothing else", test_remove},
     {"a file is read; a missing one has no leases", test_load},
 };
 TEST_MAIN(tests)
