@@ -2,7 +2,6 @@
 /* See endpoint.h. */
 #include "endpoint.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <net/ethernet.h>
 #include <netinet/ip.h>

@@ -4,7 +4,6 @@
  * hidden verb; docs/architecture.md says which may die when.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 

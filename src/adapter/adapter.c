@@ -20,7 +20,6 @@
 #include "adapter/coalesce.h"
 #include "adapter/segment.h"
 #include "base/alloc.h"
-#include "base/log.h"
 
 enum {
     SEND_BUFFER = 1 << 20, /* 64 KiB more than halves the throughput */

@@ -3,7 +3,6 @@
  * bridge would see and send goes over a packet socket on the tap. */
 #include "adapter/adapter.h"
 
-#include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>

@@ -7,7 +7,6 @@
 #include "broker/leases.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 

@@ -3,7 +3,6 @@
 #include "broker/tally.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "cli/backend.h"
 
 void arguments_done(struct arguments *arguments)

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 

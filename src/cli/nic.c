@@ -2,7 +2,6 @@
 /* See nic.h. */
 #include "cli/nic.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -6,8 +6,6 @@
  */
 #pragma once
 
-#include <stdint.h>
-
 #include "cli/session.h"
 
 enum { NICS_MAX = 16 };

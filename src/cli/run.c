@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "cli/hypervisor.h"
 #include "cli/nic.h"
 #include "cli/seat.h"

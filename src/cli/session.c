@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/log.h"
-
 int session_networks(const struct cli *cli, struct networks *ret)
 {
     OWN(faults) struct faults faults = {0};

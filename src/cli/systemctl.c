@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/child.h"
 #include "base/own.h"
@@ -83,7 +82,7 @@ int systemctl_run(const char *const *words, struct buf *output, struct error *er
     if (geteuid() != 0)
         *next++ = "--user";
     *next++ = "--no-ask-password";
-    for (size_t i = 0; words[i] && i < WORDS_MAX; i++)
+    for (size_t i = 0; i < WORDS_MAX && words[i]; i++)
         *next++ = words[i];
     *next = NULL;
     r = program_run(argv, output);

@@ -2,7 +2,6 @@
 /* vmlan top: what goes through each port now; a page on a terminal, else lines. */
 #include "cli/top.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>

@@ -3,8 +3,6 @@
  * `egress`: {default, allow, deny}. Entries: CIDR[:PORT[-PORT]][/tcp|/udp], `*` for every address;
  * IPv6 with ports in brackets. How the lists work together: struct spec_egress.
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -4,9 +4,7 @@
  * Entry i of the list is entry i of the spec even when it is wrong (it then has no ports), so
  * places stay right.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/own.h"

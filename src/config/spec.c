@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/json.h"
 #include "base/own.h"
 #include "config/spec-key.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DHCPv4 messages of a client, as bytes: RFC 2131 (protocol), RFC 2132 (options), RFC 3396 (long
- * options), RFC 3397 (domain search), RFC 4039 (rapid commit). Pure: guest/client.h does the
+ * options), RFC 3397 (domain search), RFC 4039 (rapid commit). Pure: lease.h does the
  * talking.
  */
 #pragma once

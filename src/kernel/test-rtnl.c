@@ -3,11 +3,9 @@
  */
 #include "kernel/rtnl.h"
 
-#include <errno.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>

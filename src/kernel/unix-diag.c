@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* The kernel builds dump messages of up to this: NLMSG_GOODSIZE, include/linux/netlink.h. */
 enum { BUFFER = 32768 };

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 

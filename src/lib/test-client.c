@@ -2,6 +2,7 @@
 /* The client: calls in flight, brokers that end, streams, and a broker started by it. */
 #include "lib/client.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

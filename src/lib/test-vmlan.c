@@ -2,6 +2,8 @@
 /* libvmlan as a program uses it, through include/vmlan.h alone. */
 #include "vmlan.h"
 
+#include <errno.h>
+
 #include "lib/test-broker.h"
 
 static struct vmlan *v;

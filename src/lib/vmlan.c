@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The object of libvmlan, and its calls: see include/vmlan.h. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/own.h"

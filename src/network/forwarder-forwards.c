@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forwarder's part of forwards: follows the holder's list and tells it what can't be done. */
-#include <errno.h>
 
 #include "base/alloc.h"
 #include "network/forwarder-private.h"

@@ -5,10 +5,7 @@
  * forwarder when that one dies. When the holder itself dies the forwarder gives them back to its
  * successor.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 

@@ -2,7 +2,6 @@
 /* See segment.h. */
 #include "network/segment.h"
 
-#include <errno.h>
 #include <net/if.h>
 
 #include "base/own.h"

@@ -5,7 +5,6 @@
  */
 #include "network/rules.h"
 
-#include <arpa/inet.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"

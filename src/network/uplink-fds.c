@@ -10,7 +10,6 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <libmnl/libmnl.h>
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/alloc.h"

@@ -2,7 +2,6 @@
 /* See icmp.h. */
 #include "uplink/icmp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>

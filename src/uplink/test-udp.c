@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UDP of a guest: what a process of the guest sees is what a process of the host would see. */
 #include <netinet/udp.h>
-#include <time.h>
 
 #include <linux/errqueue.h>
 

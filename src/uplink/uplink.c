@@ -2,8 +2,6 @@
 /* See uplink.h: the parts of the uplink, started together and given back together. */
 #include "uplink/uplink.h"
 
-#include <errno.h>
-
 #include "base/alloc.h"
 #include "uplink/dns.h"
 #include "uplink/tcp.h"

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "wire/conn.h"
 #include "wire/fds.h"

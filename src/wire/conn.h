@@ -23,7 +23,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/buf.h"
 #include "base/credentials.h"
 #include "base/error.h"
 #include "base/json.h"
