@@ -159,5 +159,6 @@ void help_print_manual(void)
          "_$XDG_RUNTIME_DIR/vmlan/broker.sock_, root: _/run/vmlan/broker.sock_\n"
          "\tWhere the broker answers.\n\n"
          "_$XDG_STATE_HOME/vmlan/log_, root: _/var/lib/vmlan/log_\n"
-         "\tWhat the broker and the holders of networks have to say.");
+         "\tWhat the broker and the holders of networks have to say.\n\n"
+         "# SEE ALSO\n\n*libvmlan*(3), *limactl-vmlan*(1), *limactl-vmnet*(1)");
 }
