@@ -81,7 +81,8 @@ def program(site, installed):
 @needs_compiler
 @pytest.mark.needs("nm")
 def test_symbols(installed):
-    """Header, symbol map, shared and static library name the same functions and nothing else."""
+    """Header, symbol map, shared and static library, and the package's list of symbols name the
+    same functions and nothing else."""
     declared = set(re.findall(r"^(?!typedef)\w[\w ]*[ *](vmlan_\w+)\(", HEADER.read_text(), re.M))
     assert len(declared) > 10
     shared = run("nm", "-D", "--defined-only", installed.libraries / "libvmlan.so").splitlines()
@@ -89,6 +90,8 @@ def test_symbols(installed):
     assert names == declared
     static = run("nm", "-g", "--defined-only", installed.libraries / "libvmlan.a").splitlines()
     assert {line.split()[2] for line in static if len(line.split()) == 3} == declared
+    packaged = lib.TOP / "debian" / "libvmlan1.symbols"
+    assert set(re.findall(r"^ (vmlan_\w+)@", packaged.read_text(), re.M)) == declared
 
 
 @needs_compiler
@@ -98,7 +101,8 @@ def test_installed_files(installed):
         assert installed.find(name)
     if not lib.missing_tool("scdoc"):
         assert "vmlan_attach" in installed.find("man3/libvmlan.3").read_text()
-        assert installed.find("man1/vmlan.1")
+        for page in ("vmlan", "limactl-vmlan", "limactl-vmnet"):
+            assert installed.find(f"man1/{page}.1")
 
 
 @needs_compiler
