@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -76,11 +78,34 @@ static const void *address_bytes(const union endpoint *e)
                                        : (const void *)&e->v6.sin6_addr;
 }
 
+/* Whether the namespace this process is in takes what is sent to an address: RTF_LOCAL. */
+static bool address_is_local6(const struct in6_addr *address)
+{
+    OWN(file) FILE *routes = fopen("/proc/self/net/ipv6_route", "re");
+    char line[256], wanted[33], to[33];
+    unsigned flags;
+
+    CHECK(routes);
+    for (int i = 0; i < 16; i++)
+        sprintf(wanted + 2 * i, "%02x", address->s6_addr[i]);
+    while (fgets(line, sizeof(line), routes))
+        if (sscanf(line, "%32s 80 %*s %*s %*s %*s %*s %*s %x", to, &flags) == 2 &&
+            strcmp(to, wanted) == 0 && (flags & 0x80000000))
+            return true;
+    return false;
+}
+
+/* The kernel makes an IPv6 address its own only in a worker, some time after it was added. */
 static void address_add(struct rtnl *rtnl, int link, const char *address, unsigned prefix)
 {
     union endpoint e = endpoint_of(address, 0);
+    uint64_t end = clock_ms() + 10000;
 
     CHECK_INT(rtnl_add_address(rtnl, link, e.any.sa_family, address_bytes(&e), prefix, NULL), 0);
+    while (e.any.sa_family == AF_INET6 && !address_is_local6(&e.v6.sin6_addr)) {
+        CHECK(clock_ms() < end);
+        poll(NULL, 0, 1);
+    }
 }
 
 static void link_set(struct rtnl *rtnl, int link, const struct rtnl_link *set)
