@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -314,10 +315,18 @@ static int options_take(const struct cli *cli, struct top *top)
     return 0;
 }
 
+/* One that can be drawn on: terminfo(5) calls the others dumb. */
+static bool on_terminal(void)
+{
+    const char *terminal = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
+}
+
 static int top(struct cli *cli)
 {
     struct top top = {.json = cli->json};
-    bool page = !cli->json && isatty(STDOUT_FILENO);
+    bool page = !cli->json && on_terminal();
     struct error error;
     int r = options_take(cli, &top);
 

@@ -254,11 +254,12 @@ static char *networks_lima_path(void)
     return directory ? alloc_printf("%s/_config/networks.yaml", directory) : NULL;
 }
 
+/* A symbolic link to nowhere is there: it was to be a configuration. */
 static bool networks_missing(const char *path)
 {
     struct stat st;
 
-    return !path || (stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR));
+    return !path || (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR));
 }
 
 int networks_load(const char *given, struct networks *ret, struct faults *faults)

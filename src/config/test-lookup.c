@@ -2,6 +2,7 @@
 /* Which networks.yaml counts: the order of places, and files that can't be read. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,9 +112,31 @@ static void test_unreadable(void)
     CHECK_TEXT(buf_text(&lines), expected);
 }
 
+/* It is not as if there were no file: the networks would silently be others. */
+static void test_link_to_nowhere(void)
+{
+    OWN(mem) char *home = alloc_printf("%s/linked", directory);
+    OWN(mem) char *link = alloc_printf("%s/_config/networks.yaml", home);
+    OWN(networks) struct networks networks = {0};
+    OWN(buf) struct buf lines = BUF_NULL;
+
+    if (geteuid() == 0 && access("/etc/vmlan/networks.yaml", F_OK) == 0) {
+        printf("# root's own file comes first here\n");
+        return;
+    }
+    unlink(write_file("linked/_config/networks.yaml", ""));
+    CHECK_INT(symlink("nowhere", link), 0);
+    unsetenv("XDG_CONFIG_HOME");
+    setenv("HOME", home, 1);
+    setenv("LIMA_HOME", home, 1);
+    CHECK_INT(load(NULL, &networks, &lines), -EINVAL);
+    CHECK(strstr(buf_text(&lines), "linked/_config/networks.yaml: can't be read: No such file"));
+}
+
 static const struct test tests[] = {
     {"the configuration is looked up in the documented order", test_look_up},
     {"a named file that can't be read is an error with a cure", test_unreadable},
+    {"so is a symbolic link to nowhere", test_link_to_nowhere},
 };
 
 int main(void)

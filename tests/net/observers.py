@@ -77,13 +77,13 @@ class Capture:
 class Terminal:
     """A program on a terminal of its own, whose screen pyte keeps."""
 
-    def __init__(self, site, *words, lines=24, columns=80):
+    def __init__(self, site, *words, lines=24, columns=80, kind="xterm"):
         pyte = pytest.importorskip("pyte")
         self.master, self.slave = pty.openpty()
         self.screen = pyte.Screen(columns, lines)
         self.resize(lines, columns)
         self.process = site.popen(*words, stdin=self.slave, stdout=self.slave, stderr=self.slave,
-                                  text=False)
+                                  text=False, env={**site.env, "TERM": kind})
         self.output, self.stream = b"", pyte.ByteStream(self.screen)
 
     def resize(self, lines, columns):

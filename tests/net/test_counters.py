@@ -186,6 +186,14 @@ def test_top_wrong_options(site, options, words):
     assert done.returncode == 1 and words in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["dumb", ""])
+def test_top_on_a_terminal_that_only_prints(site, kind):
+    terminal = Terminal(site, "top", "--interval", "0.1", "--count", "2", kind=kind)
+    terminal.until(b"NETWORK", 2)
+    assert terminal.process.wait(5) == 0 and b"\x1b" not in terminal.output
+    terminal.close()
+
+
 @pytest.mark.parametrize("way", ["q", "SIGINT", "SIGTERM", "SIGHUP"])
 def test_top_as_a_page(site, way):
     """The terminal is as it was, whatever ends it."""

@@ -186,7 +186,7 @@ def test_waiting_for_a_lease(site):
 def test_waiting_for_a_lease_has_an_end(site):
     done = site.vmlan("leases", "--wait", "nobody", "--timeout", "1", "shared", check=False)
     assert (done.returncode, done.stderr) == (
-        1, "vmlan leases: nobody has no lease on shared after 1 seconds\n")
+        1, "vmlan leases: nobody has no lease on shared after 1 s\n")
 
 
 def test_guests_are_told_apart(site):
