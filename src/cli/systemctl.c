@@ -112,3 +112,23 @@ int systemctl_reach(struct error *error)
                "without systemd any vmlan command starts the broker");
     return r;
 }
+
+int systemctl_units(const char *const *words, const json_t *names, bool all, struct buf *output,
+                    struct error *error)
+{
+    const char *list[WORDS_MAX] = {NULL};
+    size_t count = 0, index;
+    json_t *name;
+    bool any = false;
+
+    while (words[count]) {
+        list[count] = words[count];
+        count++;
+    }
+    json_array_foreach((json_t *)names, index, name)
+        if (count + 1 < WORDS_MAX && (all || strstr(json_string_value(name), ".socket"))) {
+            list[count++] = json_string_value(name);
+            any = true;
+        }
+    return any ? systemctl_run(list, output, error) : 0;
+}
