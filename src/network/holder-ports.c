@@ -94,7 +94,7 @@ static int ip_check(struct holder *holder, const struct port *port, struct error
         if (reservation->ip.s_addr == port->ip.s_addr && memcmp(reservation->mac, port->mac, 6))
             return ip_taken(error, text, "MAC address in the configuration");
     }
-    return 0;
+    return holder_check_leased(holder, port, error);
 }
 
 /* The lowest free number: link names stay short and do not wander. The kernel is asked only about

@@ -105,6 +105,8 @@ void holder_unreserve(struct holder *holder, const struct port *port);
 /* holder-leases.c: sees to it that there is an address for each port, also for one that is about to
  * be added; NULL: none is. */
 void holder_make_room(struct holder *holder, const struct port *coming);
+/* Refuses a port whose address (ip) a guest that is here has by DHCP. */
+int holder_check_leased(struct holder *holder, const struct port *port, struct error *error);
 
 /* holder-links.c: an address that no guest has. */
 int holder_choose_ip(struct holder *holder, struct in_addr *ret, struct error *error);

@@ -240,6 +240,8 @@ static int network_make(struct holder *holder, struct error *error)
         r = holder_serve(holder, error);
     if (r >= 0)
         r = holder_reserve_all(holder, error);
+    if (r >= 0)
+        holder_make_room(holder, NULL); /* the configuration may reserve what was given out */
     return r < 0 ? r : holder_paths_start(holder, error);
 }
 
