@@ -91,11 +91,11 @@ int lease_watch_new(struct loop *loop, const char *network, lease_watch_fn *chan
 
     watch->changed = changed;
     watch->context = context;
-    watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    watch->inotify = -1;
     if (r >= 0)
         r = leases_path(network, watch->path, sizeof(watch->path), error);
     if (r >= 0 &&
-        (watch->inotify < 0 ||
+        ((watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) < 0 ||
          inotify_add_watch(watch->inotify, state, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0))
         r = error_system(error, -errno, "cannot watch %s", state);
     if (r >= 0 && (r = source_add(loop, &watch->source, watch->inotify, EPOLLIN, watch_ready)) < 0)

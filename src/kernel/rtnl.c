@@ -96,6 +96,19 @@ static int query_send(struct rtnl *rtnl, struct nlmsghdr *message, uint16_t flag
     return mnl_socket_sendto(rtnl->socket, message, message->nlmsg_len) < 0 ? -errno : 0;
 }
 
+/* The next messages of the answer; passes over what is left of a query that failed half-way. */
+static ssize_t answer_receive(struct rtnl *rtnl, char *buffer)
+{
+    const struct nlmsghdr *message = (const void *)buffer;
+    ssize_t got;
+
+    do
+        got = mnl_socket_recvfrom(rtnl->socket, buffer, RTNL_BUFFER);
+    while (got < 0 ? errno == EINTR
+                   : mnl_nlmsg_ok(message, (int)got) && message->nlmsg_seq != rtnl->sequence);
+    return got < 0 ? -errno : got;
+}
+
 /* Sends message and reads until the kernel's answer. */
 static int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_data)
 {
@@ -107,10 +120,10 @@ static int query_run(struct query *query, struct nlmsghdr *message, mnl_cb_t on_
         return r;
     r = MNL_CB_OK;
     while (r > MNL_CB_STOP) {
-        ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->buffer, sizeof(rtnl->buffer));
+        ssize_t got = answer_receive(rtnl, rtnl->buffer);
 
         if (got < 0)
-            return -errno;
+            return (int)got;
         r = mnl_cb_run2(rtnl->buffer, (size_t)got, rtnl->sequence, port, on_data, query,
                         control_calls, ARRAY_SIZE(control_calls));
     }
@@ -139,12 +152,10 @@ static int dump_read(struct rtnl *rtnl, struct buf *all)
     all->size = 0;
     while (!over) {
         char *room = buf_reserve(all, RTNL_BUFFER);
-        ssize_t got = mnl_socket_recvfrom(rtnl->socket, room, RTNL_BUFFER);
+        ssize_t got = answer_receive(rtnl, room);
 
-        if (got < 0 && errno == EINTR)
-            continue;
         if (got <= 0)
-            return got < 0 ? -errno : -EIO;
+            return got < 0 ? (int)got : -EIO;
         over = dump_ends(room, (size_t)got, &interrupted);
         buf_commit(all, (size_t)got);
     }

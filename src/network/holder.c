@@ -232,8 +232,9 @@ static int network_make(struct holder *holder, struct error *error)
         r = rtnl_monitor_open(&holder->monitor, error);
     if (r >= 0)
         r = rtnl_dump_links(holder->segment.rtnl, link_found, holder, error);
-    if (r >= 0)
-        r = source_add(&holder->loop, &holder->monitoring, holder->monitor, EPOLLIN, monitor_ready);
+    if (r >= 0 && (r = source_add(&holder->loop, &holder->monitoring, holder->monitor, EPOLLIN,
+                                  monitor_ready)) < 0)
+        error_system(error, r, "cannot watch links");
     if (r >= 0 && holder->spec.mode == SPEC_SHARED)
         r = way_out_make(holder, error);
     if (r >= 0)

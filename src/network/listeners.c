@@ -15,12 +15,13 @@ enum { BACKLOG = 128 };
 
 int listener_make(const char *network, const char *file, int type, struct error *error)
 {
-    OWN(fd) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    OWN(fd) int fd = -1;
     struct sockaddr_un address;
     int r = paths_socket(&address, error, "net/%s/%s", network, file);
 
     if (r < 0)
         return r;
+    fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return error_system(error, -errno, "cannot make a socket");
     unlink(address.sun_path);

@@ -22,6 +22,7 @@ struct network {
     bool known;   /* spec is */
     bool foreign; /* the holder is of a vmlan that is too new for us: it can only be ended */
     bool pinned;
+    bool met;                   /* the holder has answered on this connection */
     struct ns ns;               /* for the next holder */
     struct listeners listeners; /* for each holder */
     struct listeners given;     /* what they are when it starts; borrowed */

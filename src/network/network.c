@@ -207,6 +207,7 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
     network->foreign = json_integer_value(json_object_get(reply, "oldest")) > HOLDER_VERSION;
     if (network->foreign)
         log_warn(network->name, "its holder is of a newer vmlan: it can only be ended");
+    network->met = true;
     network->pinned = json_is_true(json_object_get(reply, "pinned"));
     kept_take(network, fds, fd_count);
     network->forwarder_ms = FORWARDER_FIRST_MS;
@@ -220,6 +221,20 @@ static void holder_lost(struct conn *conn, int error);
 static int holder_connect(struct network *network, struct error *error)
 {
     return socket_connect(network, holder_lost, &network->holder, error);
+}
+
+/* For a holder that runs already. */
+static int holder_meet(struct network *network, struct error *error)
+{
+    int r = holder_connect(network, error);
+
+    if (r < 0)
+        return r;
+    r = conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
+                  network);
+    if (r < 0)
+        conn_free(take_ptr(network->holder));
+    return r;
 }
 
 static int holder_spawn(struct network *network, struct error *error)
@@ -259,11 +274,13 @@ static int holder_start(struct network *network, struct error *error)
            (int[]){network->ns.user, network->ns.net, network->listeners.stream,
                    network->listeners.datagram},
            sizeof(kept));
-    conn_call(network->holder, "io.vmlan.Holder.Start",
-              json_pack("{ss so sb sb}", "network", network->name, "configuration",
-                        spec_to_json(&network->spec), "pinned", network->pinned, "route6",
-                        host_route(AF_INET6, &source) == 0),
-              kept + 4 - count, count, false, started, network);
+    r = conn_call(network->holder, "io.vmlan.Holder.Start",
+                  json_pack("{ss so sb sb}", "network", network->name, "configuration",
+                            spec_to_json(&network->spec), "pinned", network->pinned, "route6",
+                            host_route(AF_INET6, &source) == 0),
+                  kept + 4 - count, count, false, started, network);
+    if (r < 0)
+        return error_system(error, r, "cannot ask a new holder");
     conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
               network);
     network_requests_send(network);
@@ -377,6 +394,17 @@ static void holder_ended(struct network *network)
     network->ended(network);
 }
 
+/* A connection may break without an end of the holder, for want of memory or descriptors on either
+ * side: two holders in one network would be at each other's throat. One that just died may still
+ * seem to listen, but then does not answer. */
+static int holder_meet_again(struct network *network)
+{
+    bool met = network->met;
+
+    network->met = false;
+    return met ? holder_meet(network, NULL) : -ECONNREFUSED;
+}
+
 static void holder_lost(struct conn *conn, int error)
 {
     struct network *network = conn_owner(conn);
@@ -386,10 +414,10 @@ static void holder_lost(struct conn *conn, int error)
     network->holder = NULL;
     conn_free(take_ptr(network->watch));
     timer_stop(&network->forwarder);
-    if (access(network->address.sun_path, F_OK) == 0)
-        holder_crashed(network);
-    else
+    if (access(network->address.sun_path, F_OK) < 0)
         holder_ended(network);
+    else if (holder_meet_again(network) < 0)
+        holder_crashed(network);
 }
 
 /* --- life --- */
@@ -451,11 +479,8 @@ int network_adopt(struct loop *loop, const char *name, const struct listeners *g
 
     if (r < 0)
         return r;
-    r = holder_connect(network, error);
-    if (r >= 0)
-        r = conn_call(network->holder, "io.vmlan.Holder.Describe", NULL, NULL, 0, false, described,
-                      network);
-    else if (r == -ECONNREFUSED)
+    r = holder_meet(network, error);
+    if (r == -ECONNREFUSED)
         r = keeper_ask(network, error);
     if (r < 0) {
         directory_remove(network);
