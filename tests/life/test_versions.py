@@ -5,6 +5,7 @@ They speak the wire as the protocol says, answer what a vmlan of their time woul
 it would not know in the words of the wire layer.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -58,9 +59,16 @@ class Scripted(threading.Thread):
                     self.asked.append(method)
                     reply = self.answer(method, request.get("parameters", {}))
                     if reply is None:
+                        self.leave()
                         return
                     if reply:
                         connection.sendmsg([text(reply[0])], rights(reply[1]))
+
+    def leave(self):
+        """A holder that ends on purpose takes its place away first."""
+        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()
 
     def __enter__(self):
         self.start()
@@ -69,7 +77,7 @@ class Scripted(threading.Thread):
     def __exit__(self, *_):
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
-        self.path.unlink(missing_ok=True)
+        self.leave()
 
 
 def unknown_method(name):
