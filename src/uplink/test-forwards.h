@@ -14,10 +14,10 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/own.h"
+#include "base/test-fds.h"
 #include "base/test.h"
 #include "uplink/forwards-private.h"
 
@@ -233,16 +233,13 @@ static inline bool namespace_enter(void)
 /* The namespace and its DNS service, then the tests. The program's status. */
 static inline int forwards_test_main(const struct test *tests, size_t count)
 {
-    struct rlimit limit;
     OWN(fd) int dns = -1;
 
     if (!namespace_enter()) {
         puts("1..0 # SKIP no user and network namespace");
         return 0;
     }
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max < 8192 ? limit.rlim_max : 8192;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    fds_allow(8192);
     signal(SIGPIPE, SIG_IGN);
     inet_pton(AF_INET, "127.5.0.0", &network.subnet);
     inet_pton(AF_INET, "127.5.0.1", &network.gateway);

@@ -349,5 +349,6 @@ int main(void)
         puts("1..0 # SKIP no user and network namespace");
         return 0;
     }
+    fds_allow(8192);
     return test_main(tests, ARRAY_SIZE(tests));
 }
