@@ -42,7 +42,9 @@ struct capture {
     struct buf out;
     struct seen_link *links; /* in the order of their blocks */
     size_t link_count;
+    bool json;
     bool failed; /* to write */
+    int error;   /* … and why, as errno; 0: the reader has gone */
 };
 
 /* --- links --- */
@@ -102,13 +104,16 @@ static void out_write(struct capture *capture)
         size_t left = capture->out.size - done;
         ssize_t put = -1;
 
+        errno = 0;
         if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[0].revents)
             put =
                 write(fds[0].fd, capture->out.data + done, left < PIECE_BYTES ? left : PIECE_BYTES);
-        if (put <= 0)
+        if (put <= 0) {
             capture->failed = true;
-        else
+            capture->error = errno == EPIPE ? 0 : errno;
+        } else {
             done += (size_t)put;
+        }
     }
     buf_consume(&capture->out, done);
 }
@@ -139,6 +144,35 @@ static void frame_as_line(struct capture *capture, const struct sniffer_frame *f
                summary_text(frame->data, frame->size, text));
 }
 
+static void frame_as_json(struct capture *capture, const struct sniffer_frame *frame)
+{
+    size_t link = link_find(capture, frame->link); /* may move capture->links */
+    char text[SUMMARY_SIZE], second[32], time[64];
+    OWN(json) json_t *line = NULL;
+    OWN(mem) char *dump = NULL;
+    struct tm utc;
+
+    strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", gmtime_r(&frame->time.tv_sec, &utc));
+    snprintf(time, sizeof(time), "%s.%06ldZ", second, frame->time.tv_nsec / 1000);
+    line =
+        json_pack("{ss ss ss sI ss}", "time", time, "port", capture->links[link].name, "direction",
+                  frame->outgoing ? "out" : "in", "length", (json_int_t)frame->length, "summary",
+                  summary_text(frame->data, frame->size, text));
+    dump = json_dumps(line, JSON_COMPACT);
+    buf_printf(&capture->out, "%s\n", dump ? dump : "{}");
+}
+
+static void frame_take(struct capture *capture, const struct sniffer_frame *frame)
+{
+    if (capture->file >= 0)
+        frame_as_block(capture, frame);
+    else if (capture->json)
+        frame_as_json(capture, frame);
+    else
+        frame_as_line(capture, frame);
+    capture->taken++;
+}
+
 /* --- the stream --- */
 
 /* What is there, at most as much as is written at once; 1: enough, or negative errno. */
@@ -148,8 +182,7 @@ static int frames_take(struct capture *capture)
     int r;
 
     while ((r = sniffer_read(&capture->sniffer, &frame)) > 0) {
-        (capture->file >= 0 ? frame_as_block : frame_as_line)(capture, &frame);
-        capture->taken++;
+        frame_take(capture, &frame);
         if (capture->left && --capture->left == 0)
             return 1;
         if (capture->out.size >= WRITE_BYTES)
@@ -214,6 +247,9 @@ static int capture_finish(struct capture *capture, const struct cli *cli, int r)
     if (r == -ENETDOWN)
         fprintf(stderr, "vmlan capture: the %s has ended\n",
                 cli_option(cli, "port") ? "port" : "network");
+    if (capture->error)
+        return cli_fail_text(cli, "cannot write: %s; the last frames are missing",
+                             strerror(capture->error));
     return r < 0 && r != -ENETDOWN ? cli_fail_text(cli, "%s", strerror(-r)) : 0;
 }
 
@@ -318,6 +354,7 @@ static int capture(struct cli *cli)
 
     if (r == 0)
         r = number_take(cli, "count", 1000000000, &capture.left);
+    capture.json = cli->json;
     capture.snaplen = (unsigned)snaplen;
     capture.filter = filter_words(cli);
     if (r == 0)
@@ -342,8 +379,9 @@ const struct verb verb_capture = {
     .name = "capture",
     .arguments = "NET [FILTER…]",
     .summary = "show or record the frames of a network",
-    .text = "Without -w it prints a line for each frame; with it, the file is for Wireshark, "
-            "tshark and tcpdump: vmlan capture shared -w - | wireshark -k -i -. FILTER is "
+    .text = "Without -w it prints a line for each frame, with --json an object; with -w, the file "
+            "is for Wireshark, tshark and tcpdump: vmlan capture shared -w - | wireshark -k -i -. "
+            "FILTER is "
             "libpcap's, pcap-filter(7): tcp port 80 and host 192.168.107.5.\n\n"
             "Of a network each frame is there once, as it enters: in from a port, or out from br0, "
             "which is the gateway. Of one port (--port) both directions are there. A checksum that "

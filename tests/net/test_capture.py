@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """vmlan capture: frames of guests as lines and as files, read back by tshark."""
 
+import json
 import signal
 import subprocess
 
@@ -107,6 +108,25 @@ def test_lines(site):
     assert asked.split()[1:] == ["vm0", "in", alice.address, ">", "192.168.107.1", "ICMP", "echo",
                                  "request,", "length", "64"]
     assert answered.split()[1:3] == ["br0", "out"] and "echo reply" in answered
+
+
+def test_lines_as_json(site):
+    alice = Seat(site, "shared", name="alice")
+    lines = site.popen("capture", "shared", "-c", "2", "--json", "icmp")
+    assert "listening" in lines.stderr.readline()
+    alice.check("ping -c 1 192.168.107.1")
+    assert lines.wait(10) == 0
+    asked, answered = map(json.loads, lines.stdout.read().splitlines())
+    assert (asked["port"], asked["direction"], asked["length"]) == ("vm0", "in", 98)
+    assert asked["time"].endswith("Z") and "echo request" in asked["summary"]
+    assert (answered["port"], answered["direction"]) == ("br0", "out")
+
+
+def test_a_full_disk(site):
+    site.vmlan("up", "shared")
+    done = site.vmlan("capture", "shared", "-w", "/dev/full", check=False)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
+        "vmlan capture: cannot write: No space left on device; the last frames are missing")
 
 
 @tshark
