@@ -225,14 +225,22 @@ class Site:
     def run(self, *command, check=True, input=None, timeout=20, **options):
         """Runs any command as the site's user in the site's environment."""
         command = [str(word) for word in command]
-        source = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        try:
-            done = subprocess.run([*self.user.prefix, *command], env=self.env, cwd=self.root,
-                                  text=True, capture_output=True, timeout=timeout,
-                                  **source, **options)
-        except subprocess.TimeoutExpired as late:
-            raise AssertionError(f"{' '.join(command)}: no end after {timeout} s\n"
-                                 f"stdout: {late.stdout}\nstderr: {late.stderr}") from None
+        stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+        with subprocess.Popen([*self.user.prefix, *command], env=self.env, cwd=self.root,
+                              text=True, stdin=stdin, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, **options) as child:
+            try:
+                stdout, stderr = child.communicate(input, timeout)
+            except subprocess.TimeoutExpired as late:
+                standing = self._standing()
+                child.kill()
+                raise AssertionError(f"{' '.join(command)}: no end after {timeout} s\n"
+                                     f"stdout: {late.stdout}\nstderr: {late.stderr}\n"
+                                     f"where all stood:\n{standing}") from None
+            except BaseException:
+                child.kill()
+                raise
+        done = subprocess.CompletedProcess(child.args, child.returncode, stdout, stderr)
         assert not check or done.returncode == 0, (
             f"{' '.join(command)}: status {done.returncode}\n"
             f"stdout: {done.stdout}\nstderr: {done.stderr}")
@@ -274,6 +282,11 @@ class Site:
         path = f"{self.root}/".encode()
         return [one for one in processes()
                 if mark in one.environ.split(b"\0") or path in one.command]
+
+    def _standing(self):
+        """Each process, and what it waits for in the kernel."""
+        return "\n".join(f"{one}: {_read(Path(f'/proc/{one.pid}/wchan')).decode()}"
+                         for one in self.processes())
 
     def _end_children(self):
         for child in self.children:
