@@ -217,6 +217,13 @@ uint64_t ns_cookie(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
 }
 
+bool ns_has_ipv6(void)
+{
+    OWN(fd) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 || errno != EAFNOSUPPORT;
+}
+
 int ns_sysctl(const char *path, const char *value)
 {
     char full[256];

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -43,6 +44,9 @@ int ns_current(struct ns *ret);
 /* What no other network namespace has had or will have, of the one a socket was made in: socket(7),
  * SO_NETNS_COOKIE, Linux 5.14. 0 when it can't be told. */
 uint64_t ns_cookie(int socket);
+
+/* Whether this kernel has IPv6 at all; ipv6.disable=1 on its command line takes it away. */
+bool ns_has_ipv6(void);
 
 /* Writes value to /proc/sys/<path> of the network namespace this process is in. Negative errno. */
 int ns_sysctl(const char *path, const char *value);

@@ -12,6 +12,7 @@
 #include "base/credentials.h"
 #include "base/log.h"
 #include "kernel/nft.h"
+#include "kernel/ns.h"
 #include "made/holder_varlink.h"
 #include "network/holder-private.h"
 #include "network/rules.h"
@@ -226,6 +227,7 @@ static int network_make(struct holder *holder, struct error *error)
     int r;
 
     plan_make(&holder->spec, &holder->plan);
+    holder->plan.has6 = ns_has_ipv6();
     holder_forwards_load(holder);
     r = segment_make(&holder->spec, &holder->plan, &holder->segment, error);
     if (r >= 0)

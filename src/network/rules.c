@@ -29,7 +29,7 @@ static unsigned families(const struct spec *spec, const struct plan *plan, struc
         inet_ntop(AF_INET, &plan->gateway, f->gateway, sizeof(f->gateway));
         subnet4_text(&spec->subnet, f->subnet);
     }
-    if (spec->nat66) {
+    if (spec->nat66 && plan->has6) {
         struct family *f = &ret[count++];
 
         *f = (struct family){"ipv6", "ip6", "ip6 to [::1]",

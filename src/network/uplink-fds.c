@@ -33,6 +33,11 @@ static const struct rtnl_rule rules_wanted[] = {
 };
 static const struct rtnl_rule rule_local_first = {0, 0, RT_LOCAL};
 
+static bool nats6(const struct spec *spec)
+{
+    return spec->nat66 && ns_has_ipv6();
+}
+
 static int family_policy(struct rtnl *rtnl, int family, struct error *error)
 {
     int r = rtnl_set_table(rtnl, (int)if_nametoindex("lo"), family, TABLE_LOCAL_ALL, true, error);
@@ -48,7 +53,7 @@ int uplink_fds_policy(const struct spec *spec, struct rtnl *rtnl, struct error *
 
     if (spec->nat44)
         r = family_policy(rtnl, AF_INET, error);
-    if (r >= 0 && spec->nat66)
+    if (r >= 0 && nats6(spec))
         r = family_policy(rtnl, AF_INET6, error);
     return r;
 }
@@ -201,7 +206,7 @@ static int device_routes(const struct spec *spec, struct rtnl *rtnl, int ifindex
     for (int i = 0; i < 2 && r >= 0; i++) {
         int family = i ? AF_INET6 : AF_INET;
 
-        if (!(i ? spec->nat66 : spec->nat44))
+        if (!(i ? nats6(spec) : spec->nat44))
             continue;
         r = rtnl_set_route(rtnl, ifindex, family, NULL, 0, NULL, error);
         if (r >= 0)
@@ -278,7 +283,7 @@ static unsigned needs_of(const struct spec *spec)
     if (spec->mode != SPEC_SHARED)
         return 0;
     needs |= spec->nat44 ? NEED_4 : 0;
-    needs |= spec->nat66 ? NEED_6 : 0;
+    needs |= nats6(spec) ? NEED_6 : 0;
     return needs | (needs && spec->dns_proxy ? NEED_DNS : 0);
 }
 

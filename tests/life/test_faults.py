@@ -54,8 +54,6 @@ def fail_once(user, vmlan_bin, test_root, library, role, number):
 
 @pytest.mark.parametrize("start, role", enumerate(["broker", "holder", "forwarder"], 1))
 def test_calls_that_fail_once(vm_user, vmlan_bin, test_root, library, start, role):
-    if "asan" in str(vmlan_bin):
-        pytest.skip("what is preloaded does not go with sanitizers")
     for number in range(start, CALLS_MAX, STEP):
         if not fail_once(vm_user, vmlan_bin, test_root, library, role, number):
             assert number > 50, "the role makes more calls than that"

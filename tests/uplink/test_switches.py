@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each key of a network that has to do with the way out, true and false, over both families."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from world import OTHER, SERVER
 
@@ -221,3 +224,21 @@ def test_egress_denied_guests_still_have_the_network(site, guest):
     alice.check(f"ping -c 1 -W 5 {bob.address}")
     alice.check("ping -c 1 -W 5 bob")
     alice.check(f"ping -c 1 -W 5 {GATEWAY}")
+
+
+# ipv6.disable=1
+
+
+@pytest.mark.needs("cc")
+def test_kernel_without_ipv6(site, guest):
+    """The rest works, whatever nat66 and routerAdvertisement say."""
+    library = site.root / "without_ipv6.so"
+    made = subprocess.run(["cc", "-shared", "-fPIC", "-o", library,
+                           Path(__file__).with_name("without_ipv6.c"), "-ldl"],
+                          capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    site.env["LD_PRELOAD"] = str(library)
+    configure(site, "nat66: true")
+    seat = guest("lan", both=False)
+    assert seat.probe(*OUT[4]) == OPEN and pings(seat, 4)
+    assert seat.check("getent ahostsv4 gateway").startswith(GATEWAY)
