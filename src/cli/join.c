@@ -90,7 +90,7 @@ const struct verb verb_join = {
     .summary = "run any command as a guest of its own",
     .text = "CMD gets a network namespace with an interface eth0 on the network, an address by "
             "DHCP, and the network's DNS; it runs as root of that namespace and as this user to "
-            "everybody else.",
+            "everybody else. Files are the host's, so /sys/class/net shows the host's interfaces.",
     .options = join_options,
     .arguments_min = 1,
     .arguments_max = 1,
