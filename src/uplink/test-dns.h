@@ -11,10 +11,9 @@
 
 #include "base/paths.h"
 #include "base/test.h"
-#include "kernel/ns.h"
-#include "kernel/rtnl.h"
 #include "uplink/dns-message.h"
 #include "uplink/dns.h"
+#include "uplink/test-loopback.h"
 #include "uplink/uplink.h"
 
 #define RELAY 5300
@@ -139,22 +138,13 @@ static inline int sockets_open(void)
 /* The namespace, the loop and the folder of resolv.conf; then the tests. The program's status. */
 static inline int relay_test_main(const struct test *tests, size_t count)
 {
-    struct rtnl_link up = {.up = 1};
-    struct error error = {0};
-    char text[ERROR_TEXT_SIZE];
-    struct rtnl *rtnl;
     int r;
 
-    if (ns_unshare(&error) < 0) {
-        printf("1..0 # SKIP %s\n", error_text(&error, text, sizeof(text)));
-        return 0;
-    }
-    if (rtnl_open(&rtnl, &error) < 0 || rtnl_set_link(rtnl, 1, &up, &error) < 0 ||
-        loop_init(&loop) < 0 || !mkdtemp(folder)) {
-        printf("Bail out! %s\n", error_text(&error, text, sizeof(text)));
+    rtnl_free(loopback_enter());
+    if (loop_init(&loop) < 0 || !mkdtemp(folder)) {
+        printf("Bail out! %s\n", strerror(errno));
         return 1;
     }
-    rtnl_free(rtnl);
     signal(SIGPIPE, SIG_IGN);
     snprintf(conf, sizeof(conf), "%s/resolv.conf", folder);
     setenv("VMLAN_RESOLV_CONF", conf, 1);

@@ -8,18 +8,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/own.h"
 #include "base/test-fds.h"
 #include "base/test.h"
 #include "uplink/forwards-private.h"
+#include "uplink/test-loopback.h"
 
 static struct loop loop;
 static struct forwards *forwards;
@@ -219,26 +217,12 @@ static inline void pass(const char *from_address, unsigned port, int listener)
     expect(from, "y");
 }
 
-static inline bool namespace_enter(void)
-{
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-    OWN(fd) int fd = -1;
-
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        return false;
-    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-}
-
 /* The namespace and its DNS service, then the tests. The program's status. */
 static inline int forwards_test_main(const struct test *tests, size_t count)
 {
     OWN(fd) int dns = -1;
 
-    if (!namespace_enter()) {
-        puts("1..0 # SKIP no user and network namespace");
-        return 0;
-    }
+    rtnl_free(loopback_enter());
     fds_allow(8192);
     signal(SIGPIPE, SIG_IGN);
     inet_pton(AF_INET, "127.5.0.0", &network.subnet);

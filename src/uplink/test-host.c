@@ -11,6 +11,7 @@
 #include "kernel/ns.h"
 #include "kernel/rtnl.h"
 #include "uplink/route6.h"
+#include "uplink/test-loopback.h"
 
 struct uplink {
     struct uplink_config config;
@@ -277,17 +278,6 @@ static const struct test tests[] = {
 
 int main(void)
 {
-    struct error error = {0};
-    char text[ERROR_TEXT_SIZE];
-    struct rtnl_link up = {.up = 1};
-
-    if (ns_unshare(&error) < 0) {
-        printf("1..0 # SKIP %s\n", error_text(&error, text, sizeof(text)));
-        return 0;
-    }
-    if (rtnl_open(&rtnl, &error) < 0 || rtnl_set_link(rtnl, 1, &up, &error) < 0) {
-        printf("Bail out! %s\n", error_text(&error, text, sizeof(text)));
-        return 1;
-    }
+    rtnl = loopback_enter();
     return test_main(tests, ARRAY_SIZE(tests));
 }
