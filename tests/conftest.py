@@ -88,3 +88,10 @@ def vmlan_bin(vm_user, test_root):
 def site(vm_user, vmlan_bin, test_root):
     with lib.Site(vm_user, vmlan_bin, test_root) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def file_site(vm_user, vmlan_bin, test_root):
+    """One for all tests of a file, which makes its site of it."""
+    with lib.Site(vm_user, vmlan_bin, test_root) as one:
+        yield one

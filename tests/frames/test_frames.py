@@ -31,11 +31,10 @@ EXPERIMENT = 0x88B5  # an EtherType for local experiments (IEEE 802)
 
 
 @pytest.fixture(scope="module")
-def site(vm_user, vmlan_bin, test_root):
-    """One for all of this file; networks are started by the first port."""
-    with lib.Site(vm_user, vmlan_bin, test_root) as one:
-        one.vmlan("up", "shared")
-        yield one
+def site(file_site):
+    """Networks are started by the first port."""
+    file_site.vmlan("up", "shared")
+    return file_site
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import socket
 import struct
 
 import host  # noqa: F401  first: it skips without scapy
-import lib
 import pytest
 from peer import VNET_HEADER, DatagramWire, Guest, StreamWire, ethernet, mac_bytes
 from scapy.layers.inet import IP, TCP, UDP, IPOption_Router_Alert
@@ -60,12 +59,11 @@ WIRES = {"stream": StreamWire, "datagram": DatagramPort, "datagram_next": Datagr
 
 
 @pytest.fixture(scope="module")
-def site(vm_user, vmlan_bin, test_root):
+def site(file_site):
     """With a network where nobody else speaks."""
-    with lib.Site(vm_user, vmlan_bin, test_root) as one:
-        one.config(SILENT)
-        one.vmlan("up", "silent")
-        yield one
+    file_site.config(SILENT)
+    file_site.vmlan("up", "silent")
+    return file_site
 
 
 @pytest.fixture

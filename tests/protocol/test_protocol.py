@@ -67,11 +67,9 @@ class Broker:
 
 
 @pytest.fixture(scope="module")
-def site(vm_user, vmlan_bin, test_root):
-    """One for all of this file."""
-    with lib.Site(vm_user, vmlan_bin, test_root) as one:
-        one.vmlan("up", "shared")
-        yield one
+def site(file_site):
+    file_site.vmlan("up", "shared")
+    return file_site
 
 
 @pytest.fixture
