@@ -3,7 +3,6 @@
 #include "guest/setup.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/buf.h"
