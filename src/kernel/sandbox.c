@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "base/own.h"
@@ -37,7 +39,6 @@ static const int allowed[] = {
     SCMP_SYS(setsockopt),
     SCMP_SYS(pipe2),
     SCMP_SYS(close),
-    SCMP_SYS(fcntl),
     SCMP_SYS(dup),
     SCMP_SYS(ioctl),
     /* waiting and time */
@@ -58,7 +59,6 @@ static const int allowed[] = {
     SCMP_SYS(lseek),
     SCMP_SYS(getpid),
     /* memory, the end */
-    SCMP_SYS(mmap),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
@@ -76,12 +76,24 @@ static const int allowed[] = {
     SCMP_SYS(getuid),
 };
 
+/* Of fcntl(2): not F_SETOWN and F_SETSIG, which send signals to other processes. */
+static const int fcntl_allowed[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,
+                                    F_GETFL, F_SETFL,         F_SETPIPE_SZ, F_GETPIPE_SZ};
+
 static int filter_fill(scmp_filter_ctx filter)
 {
     int r = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(allowed) && r >= 0; i++)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    for (size_t i = 0; i < ARRAY_SIZE(fcntl_allowed) && r >= 0; i++)
+        r = seccomp_rule_add(
+            filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+            SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)fcntl_allowed[i]));
+    /* Nothing that was written can be run. */
+    if (r >= 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     /* Files: to read only. */
     if (r >= 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
