@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import shutil
 import time
 
 import lib
@@ -43,6 +44,8 @@ OFFERS = [
 
 @pytest.fixture
 def shell_site(site):
+    """Also with the shells' scripts where its user can read them."""
+    shutil.copytree(SHARE, site.root / "completions")
     site.config("vmnet:\n  alpha: {}\n  beta: {mode: host}\n")
     return site
 
@@ -84,8 +87,8 @@ def test_running_network_that_is_not_configured(shell_site):
 
 def bash(site, *typed):
     """What bash would offer, as its completion machinery calls the function."""
-    script = (f"source {SHARE}/vmlan.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _vmlan; "
-              "printf '%s\\n' \"${COMPREPLY[@]}\"")
+    script = (f"source {site.root}/completions/vmlan.bash; COMP_WORDS=(\"$@\"); "
+              "COMP_CWORD=$(($# - 1)); _vmlan; printf '%s\\n' \"${COMPREPLY[@]}\"")
     return site.run("bash", "--norc", "-c", script, "bash", "vmlan", *typed).stdout.split()
 
 
@@ -124,7 +127,8 @@ def typed_at(command, keys, wanted, env):
 
 def test_bash_on_a_terminal(shell_site):
     """Really typed: the word is completed behind the cursor, and the command runs."""
-    rc = shell_site.write("rc", f"PS1='@READY@ '\nsource {SHARE}/vmlan.bash\n")
+    script = shell_site.root / "completions/vmlan.bash"
+    rc = shell_site.write("rc", f"PS1='@READY@ '\nsource {script}\n")
     command = [*shell_site.user.prefix, "bash", "--noprofile", "--rcfile", str(rc), "-i"]
     seen = typed_at(command, b"echo vmlan; vmlan insp\talp\t--hel\t\n", b"all that is known",
                     {**shell_site.env, "TERM": "dumb"})
@@ -133,12 +137,13 @@ def test_bash_on_a_terminal(shell_site):
 
 @pytest.mark.needs("zsh")
 def test_zsh_reads_it(shell_site):
-    shell_site.run("zsh", "-fn", SHARE / "_vmlan")
+    shell_site.run("zsh", "-fn", shell_site.root / "completions/_vmlan")
 
 
 @pytest.mark.needs("zsh")
 def test_zsh_on_a_terminal(shell_site):
-    shell_site.write("home/.zshrc", "autoload -Uz compinit; fpath=(" + str(SHARE) + " $fpath); "
+    scripts = shell_site.root / "completions"
+    shell_site.write("home/.zshrc", f"autoload -Uz compinit; fpath=({scripts} $fpath); "
                      "compinit -u -D; PS1='@READY@ '; unsetopt zle_bracketed_paste\n")
     command = [*shell_site.user.prefix, "zsh", "-i"]
     seen = typed_at(command, b"vmlan insp\talp\t--hel\t\n", b"all that is known",
@@ -148,8 +153,9 @@ def test_zsh_on_a_terminal(shell_site):
 
 @pytest.mark.needs("fish")
 def test_fish(shell_site):
-    shell_site.run("fish", "--no-execute", SHARE / "vmlan.fish")
-    done = shell_site.run("fish", "--private", "-c", f"source {SHARE}/vmlan.fish; "
+    script = shell_site.root / "completions/vmlan.fish"
+    shell_site.run("fish", "--no-execute", script)
+    done = shell_site.run("fish", "--private", "-c", f"source {script}; "
                           "complete -C 'vmlan up '; complete -C 'vmlan le'")
     assert done.stdout.splitlines() == ["alpha", "beta",
                                         "leases\tlist the addresses that were given out"]

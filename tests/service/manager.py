@@ -90,7 +90,7 @@ def missing_manager(site):
         return "only root can make control groups for a systemd of its own"
     if not os.path.exists(SYSTEMD) or not shutil.which("systemctl"):
         return "systemd is not installed"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StopIteration):
         base = next(base for base in HIERARCHIES if (base / "cgroup.procs").exists())
         probe = base / f"vmlan-probe-{os.getpid()}"
         probe.mkdir()
