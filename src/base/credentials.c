@@ -3,8 +3,7 @@
 #include "base/credentials.h"
 
 #include <errno.h>
-
-#include "base/own.h"
+#include <unistd.h>
 
 int credentials_of(int fd, struct ucred *ret_who)
 {
@@ -15,14 +14,6 @@ int credentials_of(int fd, struct ucred *ret_who)
         return -errno;
     *ret_who = who;
     return 0;
-}
-
-int credentials_accept(int listener, struct ucred *ret_who)
-{
-    OWN(fd) int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int r = fd < 0 ? -errno : credentials_of(fd, ret_who);
-
-    return r < 0 ? r : take_fd(&fd);
 }
 
 bool credentials_trusted(const struct ucred *who)

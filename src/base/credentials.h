@@ -11,9 +11,5 @@
 /* fd: connected; borrowed. Negative errno. */
 int credentials_of(int fd, struct ucred *ret_who);
 
-/* The next connection of a listener, close-on-exec and non-blocking; the caller owns it. Negative
- * errno: -EAGAIN when none waits. */
-int credentials_accept(int listener, struct ucred *ret_who);
-
 /* Whether that is a process of our own user, or of root. */
 bool credentials_trusted(const struct ucred *who);

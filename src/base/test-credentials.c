@@ -4,54 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
 #include "base/own.h"
-#include "base/test-fds.h"
 #include "base/test.h"
-
-/* A listener at an abstract name that the kernel chooses; address: where it is. */
-static int listener_make(struct sockaddr_un *address, socklen_t *size)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    *size = sizeof(address->sun_family);
-    CHECK(bind(fd, (struct sockaddr *)address, *size) == 0 && listen(fd, 1) == 0);
-    *size = sizeof(*address);
-    CHECK(getsockname(fd, (struct sockaddr *)address, size) == 0);
-    return fd;
-}
-
-static void test_accept(void)
-{
-    int before = fds_open();
-    struct sockaddr_un address;
-    socklen_t size;
-    int listener = listener_make(&address, &size), fd, status = -1;
-    struct ucred who = {.pid = -1};
-    pid_t child;
-
-    CHECK_INT(credentials_accept(listener, &who), -EAGAIN);
-    CHECK_INT(who.pid, -1);
-    child = fork();
-    if (child == 0) {
-        fd = socket(AF_UNIX, SOCK_STREAM, 0);
-        _exit(connect(fd, (struct sockaddr *)&address, size) < 0);
-    }
-    waitpid(child, &status, 0);
-    CHECK_INT(status, 0);
-    fd = credentials_accept(listener, &who);
-    CHECK(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) && (fcntl(fd, F_GETFL) & O_NONBLOCK));
-    CHECK_INT(who.pid, child);
-    CHECK_INT(who.uid, geteuid());
-    CHECK_INT(who.gid, getegid());
-    close(fd);
-    CHECK_INT(credentials_accept(listener, &who), -EAGAIN);
-    close(listener);
-    CHECK_INT(fds_open(), before);
-}
 
 static void test_of(void)
 {
@@ -76,7 +31,6 @@ static void test_trusted(void)
 }
 
 static const struct test tests[] = {
-    {"a connection that is taken", test_accept},
     {"a socket, and what is none", test_of},
     {"our own user and root", test_trusted},
 };

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/accept.h"
 #include "base/alloc.h"
 #include "base/credentials.h"
 #include "base/log.h"
@@ -109,7 +110,7 @@ static void peer_new(struct broker *broker, int fd, pid_t pid)
 bool peer_accept(struct broker *broker)
 {
     struct ucred who;
-    OWN(fd) int fd = credentials_accept(broker->listener, &who);
+    OWN(fd) int fd = accept_next(broker->listener, &who);
 
     if (fd < 0)
         return false;

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/accept.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/credentials.h"
@@ -145,7 +146,7 @@ static void client_arrived(struct source *source, uint32_t events)
 {
     struct scrape *scrape = container_of(source, struct scrape, listening);
     struct ucred who;
-    OWN(fd) int fd = credentials_accept(scrape->listener, &who);
+    OWN(fd) int fd = accept_next(scrape->listener, &who);
 
     (void)events;
     if (fd >= 0 && credentials_trusted(&who) && scrape->count < CLIENTS_MAX)

@@ -8,8 +8,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/accept.h"
 #include "base/alloc.h"
-#include "base/credentials.h"
 #include "base/log.h"
 #include "made/forwarder_varlink.h"
 #include "network/forwarder-private.h"
@@ -85,7 +85,7 @@ static void peer_arrived(struct source *source, uint32_t events)
     struct forwarder *forwarder = container_of(source, struct forwarder, listening);
     struct interface *const interfaces[] = {forwarder->interface, NULL};
     struct ucred who;
-    OWN(fd) int fd = credentials_accept(forwarder->listener, &who);
+    OWN(fd) int fd = accept_next(forwarder->listener, &who);
     struct forwarder_peer *peer;
 
     (void)events;

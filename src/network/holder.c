@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/accept.h"
 #include "base/alloc.h"
-#include "base/credentials.h"
 #include "base/log.h"
 #include "kernel/nft.h"
 #include "kernel/ns.h"
@@ -351,7 +351,7 @@ static void peer_arrived(struct source *source, uint32_t events)
 {
     struct holder *holder = container_of(source, struct holder, listening);
     struct ucred who;
-    OWN(fd) int fd = credentials_accept(holder->listener, &who);
+    OWN(fd) int fd = accept_next(holder->listener, &who);
 
     (void)events;
     if (fd < 0)

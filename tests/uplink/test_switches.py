@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lib import wait_until
 from world import OTHER, SERVER
 
 pytestmark = pytest.mark.engine
@@ -67,7 +68,7 @@ def has_device_out(site, network):
 def test_device_out_is_there_for_a_nat_only(site, guest, keys, there):
     configure(site, keys)
     guest("lan", both=there)
-    assert has_device_out(site, "lan") is there
+    wait_until(lambda: has_device_out(site, "lan") is there, what="the device, if any")
 
 
 def test_names_outside_are_answered_while_there_is_a_way_out(world, site, guest):

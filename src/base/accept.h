@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking connections of processes at a stream socket of unix(7), for programs with a loop. */
+#pragma once
+
+#include <sys/socket.h>
+
+/* The next connection of a listener, close-on-exec and non-blocking, and who made it, as
+ * credentials_of() says it; the caller owns it. Negative errno: -EAGAIN when none waits; -EMFILE or
+ * -ENFILE when there was no descriptor for it: then it was closed, and the listener is not readable
+ * because of it any more. */
+int accept_next(int listener, struct ucred *ret_who);
