@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What network.c (its life) and network-requests.c (what its holder is asked) share. */
+/* What network.c (its life), network-watch.c (its forwarders) and network-requests.c (what its
+ * holder is asked) share. */
 #pragma once
 
 #include <sys/un.h>
@@ -31,6 +32,17 @@ struct network {
     unsigned crashes;
     uint64_t crashes_since;
 };
+
+/* A connection to the holder; it and closed are conn_new()'s. Negative errno. */
+int network_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
+                    struct error *error);
+
+/* network-watch.c */
+
+/* Before anything else of it. Negative errno. */
+int network_watch_init(struct network *network);
+/* Starts a forwarder when the holder wants one, from now on as long as that holder lives. */
+void network_watch(struct network *network);
 
 /* network-requests.c */
 

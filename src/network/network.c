@@ -18,10 +18,6 @@
 /* A holder that dies this often within the time is not started again. */
 enum { CRASHES_MAX = 5, CRASHES_MS = 10 * 1000 };
 
-/* How long a forwarder gets to say it is there before another is started: doubled each time, until
- * one was. */
-enum { FORWARDER_FIRST_MS = 250, FORWARDER_MAX_MS = 8000 };
-
 void *network_owner(const struct network *network)
 {
     return network->owner;
@@ -93,56 +89,10 @@ static int address_connect(struct network *network, const struct sockaddr_un *ad
     return r < 0 ? error_system(error, r, "cannot use the connection to %s", address->sun_path) : 0;
 }
 
-static int socket_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
-                          struct error *error)
+int network_connect(struct network *network, conn_closed_fn *closed, struct conn **ret,
+                    struct error *error)
 {
     return address_connect(network, &network->address, closed, ret, error);
-}
-
-/* --- the forwarder --- */
-
-static void forwarder_ask(struct network *network);
-
-/* It needs a moment until it has told the holder that it is there. */
-static void forwarder_again(struct timer *timer)
-{
-    forwarder_ask(container_of(timer, struct network, forwarder));
-}
-
-static void forwarder_wanted(void *context, json_t *reply, int *fds, size_t fd_count, bool more,
-                             const struct error *error)
-{
-    struct network *network = context;
-    int r;
-
-    (void)fds, (void)fd_count, (void)more;
-    if (error)
-        return; /* the holder is gone: described() asks the next one */
-    if (json_is_true(json_object_get(reply, "served")))
-        network->forwarder_ms = FORWARDER_FIRST_MS;
-    r = role_start(NULL, "forwarder", network->name, -1, -1);
-    if (r < 0)
-        log_error(network->name, "cannot start a forwarder: %s", strerror(-r));
-    timer_set(&network->forwarder, network->forwarder_ms);
-    if (network->forwarder_ms < FORWARDER_MAX_MS)
-        network->forwarder_ms *= 2;
-}
-
-static void watch_lost(struct conn *conn, int error)
-{
-    struct network *network = conn_owner(conn);
-
-    (void)error;
-    conn_free(conn);
-    network->watch = NULL;
-}
-
-static void forwarder_ask(struct network *network)
-{
-    if (!network->watch && socket_connect(network, watch_lost, &network->watch, NULL) < 0)
-        return;
-    conn_call(network->watch, "io.vmlan.Holder.ForwarderWanted", NULL, NULL, 0, false,
-              forwarder_wanted, network);
 }
 
 /* --- the holder --- */
@@ -210,9 +160,8 @@ static void described(void *context, json_t *reply, int *fds, size_t fd_count, b
     network->met = true;
     network->pinned = json_is_true(json_object_get(reply, "pinned"));
     kept_take(network, fds, fd_count);
-    network->forwarder_ms = FORWARDER_FIRST_MS;
     if (!network->foreign)
-        forwarder_ask(network);
+        network_watch(network);
     network_requests_send(network);
 }
 
@@ -220,7 +169,7 @@ static void holder_lost(struct conn *conn, int error);
 
 static int holder_connect(struct network *network, struct error *error)
 {
-    return socket_connect(network, holder_lost, &network->holder, error);
+    return network_connect(network, holder_lost, &network->holder, error);
 }
 
 /* For a holder that runs already. */
@@ -440,7 +389,7 @@ static int network_new(struct loop *loop, const char *name, const struct listene
     snprintf(network->name, sizeof(network->name), "%s", name);
     r = paths_socket(&network->address, error, "net/%s/holder.sock", name);
     if (r >= 0 && ((r = timer_init(loop, &network->again, holder_again)) < 0 ||
-                   (r = timer_init(loop, &network->forwarder, forwarder_again)) < 0))
+                   (r = network_watch_init(network)) < 0))
         error_system(error, r, "cannot make a timer");
     if (r < 0) {
         network_free(network);
