@@ -164,6 +164,15 @@ def named(user, home):
 # Where the tests live
 
 
+def preloaded(source, folder):
+    """A library for LD_PRELOAD, made from a C file into folder."""
+    made = folder / f"{source.stem}.so"
+    done = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", made, source, "-ldl"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
 def make_test_root():
     """The folder all sites of one run live in. Short: a socket path has 108 bytes."""
     root = Path(tempfile.mkdtemp(prefix="vt.", dir="/tmp"))

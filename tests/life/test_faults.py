@@ -8,7 +8,7 @@ for each role.
 
 import os
 import re
-import subprocess
+import shutil
 from pathlib import Path
 
 import lib
@@ -25,11 +25,8 @@ TOLD = re.compile(r"vmlan join: [ -~]+\n")
 def library(test_root):
     folder = test_root / "faults"
     folder.mkdir()
-    made = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", folder / "faults.so",
-                           Path(__file__).with_name("faults.c"), "-ldl"],
-                          capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    return folder / "faults.so"
+    yield lib.preloaded(Path(__file__).with_name("faults.c"), folder)
+    shutil.rmtree(folder)
 
 
 def fail_once(user, vmlan_bin, test_root, library, role, number):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each key of a network that has to do with the way out, true and false, over both families."""
 
-import subprocess
 from pathlib import Path
 
+import lib
 import pytest
 from lib import wait_until
 from world import OTHER, SERVER
@@ -233,11 +233,7 @@ def test_egress_denied_guests_still_have_the_network(site, guest):
 @pytest.mark.needs("cc")
 def test_kernel_without_ipv6(site, guest):
     """The rest works, whatever nat66 and routerAdvertisement say."""
-    library = site.root / "without_ipv6.so"
-    made = subprocess.run(["cc", "-shared", "-fPIC", "-o", library,
-                           Path(__file__).with_name("without_ipv6.c"), "-ldl"],
-                          capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
+    library = lib.preloaded(Path(__file__).with_name("without_ipv6.c"), site.root)
     site.env["LD_PRELOAD"] = str(library)
     configure(site, "nat66: true")
     seat = guest("lan", both=False)
