@@ -20,8 +20,9 @@ enum { PEERS_MAX = 512, DESCRIPTORS = 4096 };
  */
 enum { ACTIVATED_IDLE_MS = 5000 };
 
-/* Half of the descriptors stays for networks and for what requests carry: without one a broker
- * can't take a connection to refuse it, and would lose those that come with a holder's answer. */
+/* Half of the descriptors stays for networks and for what requests carry, beside the spare one of
+ * accept.c: without any a broker can't take a connection to refuse it, and would lose those that
+ * come with a holder's answer. */
 unsigned peer_limit(void)
 {
     struct rlimit limit;
@@ -32,7 +33,8 @@ unsigned peer_limit(void)
         limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    return limit.rlim_cur / 2 < PEERS_MAX ? (unsigned)limit.rlim_cur / 2 : PEERS_MAX;
+    limit.rlim_cur = (limit.rlim_cur - 1) / 2;
+    return limit.rlim_cur < PEERS_MAX ? (unsigned)limit.rlim_cur : PEERS_MAX;
 }
 
 struct peer *call_peer(struct call *call)
