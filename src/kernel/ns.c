@@ -162,15 +162,18 @@ int ns_current(struct ns *ret)
 }
 
 /* The process that is in the new pair until its fds were opened: tells whether it could be made,
- * then waits to be killed. */
-static void ns_sit(int tell) __attribute__((noreturn));
-static void ns_sit(int tell)
+ * then waits to be killed, or for the end of who made it. It has copies of all that one's sockets,
+ * and nobody would find out that a listener among them is served no more. */
+static void ns_sit(int parent) __attribute__((noreturn));
+static void ns_sit(int parent)
 {
     struct error error = {0};
+    char byte;
 
     ns_unshare(&error);
-    if (write(tell, &error, sizeof(error)) == (ssize_t)sizeof(error))
-        pause();
+    if (write(parent, &error, sizeof(error)) == (ssize_t)sizeof(error))
+        while (read(parent, &byte, 1) < 0 && errno == EINTR)
+            continue;
     _exit(0);
 }
 
@@ -182,14 +185,15 @@ int ns_make(struct ns *ret, struct error *error)
     ssize_t got;
     pid_t pid;
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_system(error, -errno, "pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_system(error, -errno, "socketpair");
     pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        close(ends[0]);
         ns_sit(ends[1]);
+    }
     close(ends[1]);
     got = pid < 0 ? -1 : read(ends[0], &result, sizeof(result));
-    close(ends[0]);
     if (pid < 0 || got != (ssize_t)sizeof(result)) {
         r = error_system(error, pid < 0 ? -errno : -EIO, "cannot make a namespace");
     } else if (result.code < 0) {
@@ -206,6 +210,7 @@ int ns_make(struct ns *ret, struct error *error)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
+    close(ends[0]);
     return r;
 }
 
