@@ -25,6 +25,12 @@ static void turn_away(int listener)
     fd = take(listener);
 }
 
+void accept_spare(int listener)
+{
+    if (spare < 0)
+        spare = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+}
+
 int accept_next(int listener, struct ucred *ret_who)
 {
     OWN(fd) int fd = take(listener);
@@ -32,7 +38,6 @@ int accept_next(int listener, struct ucred *ret_who)
 
     if (r == -EMFILE || r == -ENFILE)
         turn_away(listener);
-    if (spare < 0)
-        spare = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+    accept_spare(listener);
     return r < 0 ? r : take_fd(&fd);
 }

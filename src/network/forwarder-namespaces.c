@@ -115,6 +115,7 @@ int forwarder_namespaces_start(struct forwarder *forwarder, struct error *error)
     if (r < 0)
         return r;
     forwarder->listener = r;
+    accept_spare(forwarder->listener);
     r = source_add(&forwarder->loop, &forwarder->listening, r, EPOLLIN, peer_arrived);
     return r < 0 ? error_system(error, r, "cannot wait for brokers") : 0;
 }
